@@ -1,0 +1,292 @@
+"""The checkpoint format: the contract between training, which writes it, and the service, which reads it.
+
+One file is the whole artefact: a TorchScript archive with two files beside its code and weights,
+`metadata.json` (class Metadata) and `golden.npz` (class Golden). The scripted module has two methods:
+
+    encode(images: uint8 (B, C, H, W)) -> (mu: float32 (B, D), log_var: float32 (B, D))
+    decode(z: float32 (B, D)) -> images: uint8 (B, C, H, W)
+
+Pixels are uint8 on both sides; the module scales them itself, in whatever dtype its weights have.
+`torch.jit.load` runs code from the file: load only what the operator put there.
+
+Shapes: B batch, C channels, H height, W width, D latent size, K golden values.
+"""
+
+import dataclasses
+import hashlib
+import io
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
+from torch import Tensor
+
+from service.errors import InvalidCheckpoint
+
+FORMAT_VERSION = 1
+METADATA_FILE = "metadata.json"
+GOLDEN_FILE = "golden.npz"
+
+# What another kind of machine, or a lower precision, may change: levels of 255, and units of mu and log_var.
+MAX_PIXEL_DIFFERENCE = 2
+MAX_MEAN_PIXEL_DIFFERENCE = 0.5
+MAX_LATENT_DIFFERENCE = 1e-2
+
+UInt8Array = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
+
+
+class VAEModule(Protocol):
+    """What the scripted module in a checkpoint can do."""
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mu and log_var, float32 (B, D), of uint8 images (B, C, H, W)."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images, uint8 (B, C, H, W), of latents (B, D)."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Preprocessing(_Frozen):
+    """How a picture becomes an input of the network: crop, then bilinear resize to the image shape.
+
+    `crop`: "none" resizes the whole frame, changing its aspect; "square" takes the largest centred
+    square; a number takes the centred square of so many pixels (the largest one where a side is shorter).
+    """
+
+    crop: Literal["none", "square"] | PositiveInt = "square"
+
+
+class Provenance(_Frozen):
+    """Where the weights come from."""
+
+    dataset: str
+    dataset_license: str | None = None
+    num_training_images: PositiveInt
+    preset: str
+    command: str
+    config: dict[str, JsonValue]
+    commit: str | None = None
+    epochs: int
+    steps: int
+    torch_version: str
+
+
+class Metadata(_Frozen):
+    """What a server must know of a checkpoint, and what a person wants to.
+
+    `quality` holds measured figures of the validation or test split, one name each, nats for
+    elbo, rate and distortion, pixels in [0, 1] for mse. `export_difference` is the largest
+    difference between the eager network and the exported module on real images.
+    """
+
+    format_version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    created_at: datetime
+    architecture: str
+    image_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    latent_dim: PositiveInt
+    preprocessing: Preprocessing
+    likelihood: Literal["gaussian", "bernoulli"]
+    prior: Literal["standard"] = "standard"
+    provenance: Provenance
+    quality: dict[str, float]
+    export_difference: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Golden:
+    """Latents with the images that they must decode to, and these images with what they must encode to.
+
+    The images are decoded ones, so that no picture of the training data travels in a checkpoint.
+
+    Attributes:
+        z: float32 (K, D).
+        images: uint8 (K, C, H, W), the decoded z.
+        mu: float32 (K, D), of the images.
+        log_var: float32 (K, D), of the images.
+    """
+
+    z: Float32Array
+    images: UInt8Array
+    mu: Float32Array
+    log_var: Float32Array
+
+    @classmethod
+    def measured(cls, module: VAEModule, z: Tensor) -> "Golden":
+        """The golden values of a module at latents z, float32 (K, D)."""
+        with torch.inference_mode():
+            images = module.decode(z)
+            mu, log_var = module.encode(images)
+        return cls(z.numpy(), images.contiguous().cpu().numpy(), mu.cpu().numpy(), log_var.cpu().numpy())
+
+    def difference(self, other: "Golden") -> str | None:
+        """Say where another module's golden values are out of tolerance, None where they agree."""
+        pixels = np.abs(self.images.astype(np.int16) - other.images)
+        if pixels.max() > MAX_PIXEL_DIFFERENCE or pixels.mean() > MAX_MEAN_PIXEL_DIFFERENCE:
+            return f"decoded pixels differ by up to {pixels.max()} levels, {pixels.mean():.3f} on average"
+        for name in ("mu", "log_var"):
+            largest = float(np.abs(getattr(self, name) - getattr(other, name)).max())
+            if not largest <= MAX_LATENT_DIFFERENCE:
+                return f"{name} differs by up to {largest:.4f}"
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A loaded and verified checkpoint; `sha256` is that of the bytes that were loaded."""
+
+    module: torch.jit.ScriptModule
+    metadata: Metadata
+    golden: Golden
+    sha256: str
+    num_bytes: int
+
+
+@contextmanager
+def without_deprecation_warning() -> Iterator[None]:
+    """Silence TorchScript's one deprecation warning; the README's FAQ says what comes after it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", FutureWarning)
+        yield
+
+
+def as_vae(module: torch.jit.ScriptModule) -> VAEModule:
+    """The one place where the untyped scripted module gets its type."""
+    return cast(VAEModule, module)
+
+
+def save(path: Path, module: torch.jit.ScriptModule, metadata: Metadata) -> None:
+    """Write a checkpoint, whole or not at all, with golden values measured from the module."""
+    noise = torch.randn(16, metadata.latent_dim, generator=torch.Generator().manual_seed(0))
+    golden = io.BytesIO()
+    np.savez(golden, **dataclasses.asdict(Golden.measured(as_vae(module), noise)))
+    extra_files = {METADATA_FILE: metadata.model_dump_json(indent=2), GOLDEN_FILE: golden.getvalue()}
+    archive = io.BytesIO()
+    with without_deprecation_warning():
+        torch.jit.save(module, archive, _extra_files=extra_files)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+        file.write(_without_source_paths(archive))
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def load(path: Path, *, expected_sha256: str | None = None) -> Checkpoint:
+    """Read a checkpoint onto the CPU and check that it does what it says.
+
+    Raises:
+        InvalidCheckpoint: Naming the field that is wrong.
+    """
+    content = _read(path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if expected_sha256 is not None and sha256 != expected_sha256.lower():
+        raise InvalidCheckpoint("sha256", f"{path} has {sha256}, expected {expected_sha256.lower()}")
+    metadata, golden = _read_extra_files(path, content)
+    _check_golden_shapes(golden, metadata)
+    try:
+        with without_deprecation_warning():
+            module = torch.jit.load(io.BytesIO(content), map_location="cpu")
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0][:200]
+        raise InvalidCheckpoint("module", f"{path} holds no loadable TorchScript: {reason}") from error
+    module.eval()
+    _check_module(module, metadata, golden)
+    return Checkpoint(module, metadata, golden, sha256, len(content))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InvalidCheckpoint("file", f"{path} does not exist") from None
+    except OSError as error:
+        raise InvalidCheckpoint("file", f"{path} cannot be read: {error.strerror}") from None
+
+
+def _read_extra_files(path: Path, content: bytes) -> tuple[Metadata, Golden]:
+    """Metadata and golden values, read as plain data before any code of the file runs."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except zipfile.BadZipFile:
+        raise InvalidCheckpoint("file", f"{path} is not a TorchScript archive, or is truncated") from None
+    names = {name.split("/extra/")[-1]: name for name in archive.namelist() if "/extra/" in name}
+    for name in (METADATA_FILE, GOLDEN_FILE):
+        if name not in names:
+            raise InvalidCheckpoint(name, f"not in {path}; export it with `python -m training export`")
+    try:
+        metadata = _parse_metadata(archive.read(names[METADATA_FILE]))
+        with np.load(io.BytesIO(archive.read(names[GOLDEN_FILE])), allow_pickle=False) as arrays:
+            return metadata, Golden(
+                **{field.name: arrays[field.name] for field in dataclasses.fields(Golden)}
+            )
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidCheckpoint(GOLDEN_FILE, f"cannot be read from {path}: {error}") from None
+
+
+class _Version(BaseModel):
+    format_version: int
+
+
+def _parse_metadata(text: bytes) -> Metadata:
+    try:
+        version = _Version.model_validate_json(text).format_version
+        if version > FORMAT_VERSION:
+            problem = f"{version} is newer than this service reads ({FORMAT_VERSION}); update the service"
+            raise InvalidCheckpoint("metadata.format_version", problem)
+        return Metadata.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(["metadata", *map(str, first["loc"])])
+        raise InvalidCheckpoint(field, first["msg"]) from None
+
+
+def _check_golden_shapes(golden: Golden, metadata: Metadata) -> None:
+    num = len(golden.z)
+    latents = (np.float32, (num, metadata.latent_dim))
+    images = (np.uint8, (num, *metadata.image_shape))
+    for name, (dtype, shape) in {"z": latents, "images": images, "mu": latents, "log_var": latents}.items():
+        array = getattr(golden, name)
+        if array.dtype != dtype or array.shape != shape or num == 0:
+            found = f"{array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}"
+            raise InvalidCheckpoint(f"golden.{name}", f"{found} from metadata.image_shape and latent_dim")
+
+
+def _check_module(module: torch.jit.ScriptModule, metadata: Metadata, golden: Golden) -> None:
+    for method in ("encode", "decode"):
+        if not hasattr(module, method):
+            raise InvalidCheckpoint(f"module.{method}", "the scripted module has no such method")
+    try:
+        measured = Golden.measured(as_vae(module), torch.from_numpy(golden.z))
+    except (RuntimeError, AttributeError, TypeError, ValueError) as error:
+        raise InvalidCheckpoint("module", f"fails on its own golden values: {_last_line(error)}") from error
+    _check_golden_shapes(measured, metadata)
+    difference = golden.difference(measured)
+    if difference is not None:
+        raise InvalidCheckpoint("golden", f"{difference} from what was stored when it was exported")
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1][:200] if lines else type(error).__name__
+
+
+def _without_source_paths(archive: io.BytesIO) -> bytes:
+    """The archive less its debug tables, which name source files of the machine that wrote it."""
+    stripped = io.BytesIO()
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(stripped, "w", zipfile.ZIP_STORED) as target:
+        for entry in source.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                target.writestr(entry, source.read(entry))
+    return stripped.getvalue()

@@ -1,0 +1,121 @@
+"""Everything that can go wrong, as one tree; api/errors.py gives each leaf its HTTP status.
+
+ServiceError
+├── ClientError                what the caller can mend; the message is shown
+│   ├── BadBody                the body cannot be parsed
+│   │   └── BadImage           not the picture it claims to be
+│   ├── TooLarge               more bytes or pixels than allowed
+│   ├── UnsupportedMediaType   a form that cannot be taken
+│   ├── NotAcceptable          a form that cannot be given
+│   ├── InvalidValue           out of range or of the wrong shape
+│   ├── ModelNotFound          no model of that name is loaded
+│   └── QueueFull              the backlog is at its limit: later
+├── NotReady                   starting, draining or broken: another replica, later
+├── DeadlineExceeded           the time allowed ran out before the device took the work
+├── InferenceFailed            the device failed on this work
+└── InvalidCheckpoint          a checkpoint file that cannot be served
+"""
+
+
+class ServiceError(Exception):
+    """Root of the tree."""
+
+
+class ClientError(ServiceError):
+    """The caller can mend it: `message` is shown, `param` names the field, `code` is stable.
+
+    Args:
+        message: One sentence that names the limit and what was sent.
+        param: The field of the request that is wrong, None for the whole body.
+        code: A short stable name, lower case with hyphens.
+    """
+
+    code = "bad-request"
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.code
+
+
+class BadBody(ClientError):
+    """The body cannot be parsed."""
+
+    code = "bad-body"
+
+
+class BadImage(BadBody):
+    """The bytes are not the picture that they claim to be."""
+
+    code = "bad-image"
+
+
+class TooLarge(ClientError):
+    """More bytes or pixels than allowed, refused before they are read or decoded."""
+
+    code = "too-large"
+
+
+class UnsupportedMediaType(ClientError):
+    """The body has a form that cannot be taken."""
+
+    code = "unsupported-media-type"
+
+
+class NotAcceptable(ClientError):
+    """The answer cannot be given in the form asked for."""
+
+    code = "not-acceptable"
+
+
+class InvalidValue(ClientError):
+    """A value is out of range or has the wrong shape."""
+
+    code = "invalid-value"
+
+
+class ModelNotFound(ClientError):
+    """No model of that name is loaded."""
+
+    code = "model-not-found"
+
+
+class QueueFull(ClientError):
+    """The backlog is at its limit.
+
+    Args:
+        retry_after_seconds: When the present backlog will have been worked off.
+    """
+
+    code = "queue-full"
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotReady(ServiceError):
+    """Starting, draining or broken; never plain overload."""
+
+
+class DeadlineExceeded(ServiceError):
+    """The time allowed ran out before the device took the work."""
+
+
+class InferenceFailed(ServiceError):
+    """The device failed on this work."""
+
+
+class InvalidCheckpoint(ServiceError):
+    """A checkpoint file that cannot be served.
+
+    Args:
+        field: The part of the file that is wrong, such as `metadata.latent_dim` or `sha256`.
+        problem: What is wrong with it, and what was expected.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
