@@ -1,0 +1,224 @@
+"""Everything that decides a training run, as frozen values: a preset (YAML) with changes on top.
+
+`Config` is stored whole in every Lightning checkpoint, and, without the machine's own paths, in every
+exported one, so that a checkpoint always says how it was made.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from service.checkpoint import Preprocessing
+from training.errors import ConfigError
+
+PRESETS = Path(__file__).parent / "presets"
+
+DatasetName = Literal["sprites", "mnist", "fashion-mnist", "celeba", "folder"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class DataConfig(_Frozen):
+    """Which images, and how a picture becomes an input of the network.
+
+    `root` is the folder that holds the data set, None for sprites. `limit` keeps so many training images
+    (and as many for validation at most). `binarize` draws every pixel from its grey value: anew at each use
+    in training, once for validation (Salakhutdinov & Murray 2008).
+    """
+
+    dataset: DatasetName
+    license: str | None = None
+    root: Path | None = None
+    image_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    preprocessing: Preprocessing = Preprocessing()
+    flip: bool = False
+    binarize: bool = False
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    limit: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _has_a_folder_layout(self) -> "DataConfig":
+        if self.image_shape[0] not in (1, 2, 3, 4):
+            raise ValueError("image_shape is (channels, height, width) with 1, 2 (LA), 3 (RGB) or 4 channels")
+        return self
+
+
+class ModelConfig(_Frozen):
+    """The network: `architecture` is a key of `training.models.MODELS`."""
+
+    architecture: Literal["vanilla"] = "vanilla"
+    latent_dim: PositiveInt
+    hidden_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+class LossConfig(_Frozen):
+    """The objective, in nats an image: -log p(x|z) + kl_weight * KL.
+
+    `sigma`, of the Gaussian likelihood, is in units of the pixel range [0, 1]; "optimal" takes the one that
+    fits the data best (sigma-VAE). `kl_warmup_epochs` raises the weight linearly from zero.
+    """
+
+    likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
+    sigma: PositiveFloat | Literal["optimal"] = "optimal"
+    kl_weight: Annotated[float, Field(ge=0)] = 1.0
+    kl_warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+
+
+class OptimizerConfig(_Frozen):
+    """Adam, its learning rate multiplied by `gamma` after each epoch."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat = 1e-3
+    gamma: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class MachineConfig(_Frozen):
+    """What belongs to the machine and changes no result on purpose; not part of a checkpoint's provenance."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: PositiveInt = 1
+    workers: Annotated[int, Field(ge=0)] = 0
+
+
+class Config(_Frozen):
+    """One training run. `name` is that of its run folder and of the exported checkpoint."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    preset: str
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1265
+    data: DataConfig
+    model: ModelConfig
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig
+    machine: MachineConfig = MachineConfig()
+
+    @model_validator(mode="after")
+    def _bernoulli_needs_binary_pixels(self) -> "Config":
+        if self.loss.likelihood == "bernoulli" and not self.data.binarize:
+            raise ValueError(
+                "loss.likelihood=bernoulli is a density of binary pixels: set data.binarize=true"
+            )
+        return self
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ship, in alphabetical order."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load_preset(name: str, *, changes: Mapping[str, Any] | None = None) -> Config:
+    """A shipped preset with changes on top.
+
+    Args:
+        name: One of `preset_names()`.
+        changes: Dotted key to value, such as `{"optimizer.epochs": 3}`; strings are read as YAML.
+
+    Raises:
+        ConfigError: Naming the preset or the key, with the nearest right one, or the value with its limit.
+    """
+    if name not in preset_names():
+        raise ConfigError(f"there is no preset {name!r}{_nearest(name, preset_names())}")
+    values = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
+    return build_config({"name": name, "preset": name, **values}, changes=changes)
+
+
+def build_config(values: Mapping[str, Any], *, changes: Mapping[str, Any] | None = None) -> Config:
+    """A checked config from nested values, with dotted changes on top.
+
+    Raises:
+        ConfigError: Naming the first key or value that is wrong.
+    """
+    merged = dict(values)
+    for key, value in (changes or {}).items():
+        merged = _with_change(merged, key.split("."), value)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(
+            str(part) for part in first["loc"] if part not in ("constrained-str", "function-after")
+        )
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"there is no key {key!r}{_nearest(key, config_keys())}") from None
+        raise ConfigError(f"{key}: {first['msg']}".removeprefix(": ")) from None
+
+
+def config_keys() -> list[str]:
+    """All keys that `--set` takes, dotted."""
+    return list(_flatten(Config.model_fields, Config))
+
+
+def command_line(config: Config) -> str:
+    """The command that repeats a run: the preset and what was changed, with DIR for the data folder."""
+    preset = dict(_leaves(load_preset(config.preset).model_dump(mode="json")))
+    parts = ["python -m training train --preset", config.preset]
+    if config.data.root is not None:
+        parts.append("--data DIR")
+    if config.name != config.preset:
+        parts.append(f"--name {config.name}")
+    for key, value in _leaves(config.model_dump(mode="json")):
+        own = key in ("name", "preset", "data.root") or key.startswith("machine.")
+        if not own and value != preset[key]:
+            parts.append(f"--set {key}={_as_word(value)}")
+    return " ".join(parts)
+
+
+def _with_change(values: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:  # noqa: ANN401
+    head, *rest = path
+    if not rest:
+        return {**values, head: yaml.safe_load(value) if isinstance(value, str) else value}
+    inner = values.get(head) or {}
+    if not isinstance(inner, Mapping):
+        raise ConfigError(f"there is no key {'.'.join(path)!r}{_nearest('.'.join(path), config_keys())}")
+    return {**values, head: _with_change(dict(inner), rest, value)}
+
+
+def _flatten(fields: Mapping[str, Any], model: type[BaseModel], prefix: str = "") -> Iterable[str]:
+    for name in fields:
+        annotation = model.model_fields[name].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _flatten(annotation.model_fields, annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _as_word(value: object) -> str:
+    """A value as one word of a shell command that YAML reads back."""
+    return (
+        yaml.safe_dump(value, default_flow_style=True)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+        .replace(" ", "")
+    )
+
+
+def _nearest(wrong: str, right: list[str]) -> str:
+    """'; did you mean ...?', or the whole list where nothing is near."""
+    by_last_word = {name.split(".")[-1]: name for name in right}
+    close = difflib.get_close_matches(wrong, right, n=1) or [
+        by_last_word[word] for word in difflib.get_close_matches(wrong.split(".")[-1], by_last_word, n=1)
+    ]
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(right)}"

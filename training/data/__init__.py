@@ -1,0 +1,49 @@
+"""Images for training and validation, from the data set that a config names."""
+
+from pathlib import Path
+
+from training.config import Config, DataConfig
+from training.data.celeba import load_celeba
+from training.data.folder import load_folder
+from training.data.idx import load_idx
+from training.data.splits import ImageSplits, seeded_split
+from training.data.sprites import draw_sprites
+from training.errors import DataError
+
+NUM_SPRITES = 24_000
+
+
+def load_splits(config: Config) -> ImageSplits:
+    """Read, or draw, the images of a run.
+
+    Raises:
+        DataError: In one line, naming the folder or file, and the remedy.
+    """
+    if config.data.dataset == "sprites":
+        return _sprites(config.data, seed=config.seed)
+    root = _checked_root(config.data)
+    if config.data.dataset == "celeba":
+        return load_celeba(root, config=config.data, seed=config.seed)
+    if config.data.dataset == "folder":
+        return load_folder(root, config=config.data, seed=config.seed)
+    return load_idx(root, config=config.data)
+
+
+def _checked_root(config: DataConfig) -> Path:
+    if config.root is None:
+        raise DataError(f"the data set {config.dataset!r} needs its folder: add --data DIR")
+    if not config.root.is_dir():
+        problem = "is a file, not a folder" if config.root.exists() else "does not exist"
+        raise DataError(f"the data folder {config.root} {problem}")
+    if not any(config.root.iterdir()):
+        raise DataError(f"the data folder {config.root} is empty")
+    return config.root
+
+
+def _sprites(config: DataConfig, *, seed: int) -> ImageSplits:
+    num_channels, height, width = config.image_shape
+    if num_channels != 3:
+        raise DataError(f"sprites are in colour: data.image_shape needs 3 channels, not {num_channels}")
+    train, validation = seeded_split(NUM_SPRITES, validation_fraction=config.validation_fraction, seed=seed)
+    images = draw_sprites(NUM_SPRITES, height=height, width=width, seed=seed).images
+    return ImageSplits(images[train][: config.limit], images[validation][: config.limit])

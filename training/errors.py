@@ -1,0 +1,28 @@
+"""What can go wrong in training, each with the remedy in its message; `__main__` prints it in one line.
+
+TrainingError
+├── ConfigError        a preset, a key or a value that cannot be used
+├── DataError          a folder that is missing, empty or not laid out as announced
+├── TrainingDiverged   the loss is no longer a number
+└── ExportError        a network that cannot become a checkpoint the service would accept
+"""
+
+
+class TrainingError(Exception):
+    """Root of the tree."""
+
+
+class ConfigError(TrainingError):
+    """A preset, a key or a value cannot be used; the message names the nearest right one."""
+
+
+class DataError(TrainingError):
+    """The images cannot be read; the message names the folder or the file."""
+
+
+class TrainingDiverged(TrainingError):
+    """The loss is no longer a number; the message names the step."""
+
+
+class ExportError(TrainingError):
+    """The network cannot become a checkpoint that the service would accept."""

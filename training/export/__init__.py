@@ -1,0 +1,131 @@
+"""Lightning checkpoint -> the TorchScript checkpoint that the service loads."""
+
+import logging
+import pickle
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from service.checkpoint import Metadata, Provenance, as_vae, save, without_deprecation_warning
+from training.config import Config, build_config, command_line
+from training.data.batches import validation_images
+from training.data.splits import ImageSplits
+from training.errors import ExportError
+from training.export.comparison import compare
+from training.export.module import build_module
+from training.export.quality import measure_quality
+from training.lightning_module import VAETraining
+
+logger = logging.getLogger(__name__)
+
+NUM_COMPARED_IMAGES = 200
+
+
+def stored_config(checkpoint: Path) -> Config:
+    """The config that a Lightning checkpoint of this project was trained with.
+
+    Raises:
+        ExportError: The file is missing, or is no such checkpoint.
+    """
+    return build_config(_read(checkpoint)["config"])
+
+
+def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) -> Path:
+    """Write the exported form of a Lightning checkpoint, after comparing it with the network it came from.
+
+    Args:
+        checkpoint: A `.ckpt` file of a run.
+        target: Where to write; replaced whole or not at all.
+        splits: The images of the run: those for validation are measured and compared.
+
+    Returns:
+        The target.
+
+    Raises:
+        ExportError: The two differ, or the checkpoint cannot be read.
+    """
+    state = _read(checkpoint)
+    training = VAETraining(build_config(state["config"]))
+    training.load_state_dict(state["state_dict"])
+    training.eval()
+    images = validation_images(splits, config=training.config)
+
+    with without_deprecation_warning():
+        module = torch.jit.script(build_module(training.model))
+    difference = compare(training.model, as_vae(module), images[:NUM_COMPARED_IMAGES])
+    quality = measure_quality(training, images)
+    save(target, module, _metadata(training.config, state, quality, difference, len(splits.train)))
+    _say_what_was_exported(checkpoint, target, quality, difference)
+    return target
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ExportError(f"{checkpoint} cannot be read: {error.strerror}") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError):
+        state = None
+    if not isinstance(state, dict) or not {"config", "state_dict", "epoch", "global_step"} <= state.keys():
+        raise ExportError(
+            f"{checkpoint} is no checkpoint of a training run; they are in runs/NAME/checkpoints"
+        )
+    return state
+
+
+def _metadata(
+    config: Config,
+    state: dict[str, Any],
+    quality: dict[str, float],
+    difference: dict[str, float],
+    num_training_images: int,
+) -> Metadata:
+    return Metadata(
+        name=config.name,
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        architecture=config.model.architecture,
+        image_shape=config.data.image_shape,
+        latent_dim=config.model.latent_dim,
+        preprocessing=config.data.preprocessing,
+        likelihood=config.loss.likelihood,
+        provenance=Provenance(
+            dataset=config.data.dataset,
+            dataset_license=config.data.license,
+            num_training_images=num_training_images,
+            preset=config.preset,
+            command=command_line(config),
+            config=config.model_dump(mode="json", exclude={"machine": True, "data": {"root"}}),
+            commit=_commit(),
+            epochs=state["epoch"] + 1,
+            steps=state["global_step"],
+            torch_version=str(torch.__version__),
+        ),
+        quality=quality,
+        export_difference=difference,
+    )
+
+
+def _commit() -> str | None:
+    """The commit of this source tree; None where it is no git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _say_what_was_exported(
+    checkpoint: Path, target: Path, quality: dict[str, float], difference: dict[str, float]
+) -> None:
+    logger.info("exported %s as %s (%.1f MB)", checkpoint, target, target.stat().st_size / 1e6)
+    logger.info(
+        "largest difference from the trained network: mu %.1e, log_var %.1e, pixels %d of 255",
+        difference["mu"], difference["log_var"], difference["pixels"],
+    )  # fmt: skip
+    logger.info(
+        "validation: elbo %.2f nats (distortion %.2f, rate %.2f), mse %.5f, %d active units",
+        quality["elbo"], quality["distortion"], quality["rate"], quality["mse"], quality["active_units"],
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""The module that is exported: uint8 in, uint8 out, in whatever floating dtype its weights have.
+
+Shapes: B batch, C channels, H height, W width, D latent size.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from training.export.layers import flattened, with_batch_norm_folded
+from training.models.vanilla import VanillaVAE
+
+
+class ExportedVAE(nn.Module):
+    """The two methods of the checkpoint's contract, scriptable.
+
+    Args:
+        encoder: Images (B, C, H, W) in 0..255 -> mu and log_var side by side (B, 2 D).
+        decoder: Latents (B, D) -> logits (B, C, H, W).
+    """
+
+    def __init__(self, *, encoder: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.dtype_of_weights: Tensor
+        self.register_buffer("dtype_of_weights", torch.zeros(()))
+
+    @torch.jit.export
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mu and log_var, float32 (B, D), of uint8 images (B, C, H, W)."""
+        pixels = images.to(self.dtype_of_weights.dtype)
+        posterior = self.encoder(pixels).to(torch.float32)
+        mu, log_var = posterior.chunk(2, dim=1)
+        return mu.contiguous(), log_var.contiguous()
+
+    @torch.jit.export
+    def decode(self, z: Tensor) -> Tensor:
+        """Images, uint8 (B, C, H, W), of latents (B, D)."""
+        logits = self.decoder(z.to(self.dtype_of_weights.dtype))
+        return torch.sigmoid(logits.to(torch.float32)).mul(255).round().to(torch.uint8)
+
+
+def build_module(model: VanillaVAE) -> ExportedVAE:
+    """The exported form of a trained network, which is not changed; both compute the same function."""
+    model = copy.deepcopy(model).eval().cpu()
+    heads = _side_by_side(model.mu, model.log_var)
+    encoder = [*with_batch_norm_folded(flattened(model.encoder)), heads]
+    _take_levels(encoder[0])
+    decoder = [model.decoder_input, *with_batch_norm_folded(flattened(model.decoder))]
+    exported = ExportedVAE(encoder=nn.Sequential(*encoder), decoder=nn.Sequential(*decoder))
+    return exported.requires_grad_(False).eval()
+
+
+def _side_by_side(mu: nn.Linear, log_var: nn.Linear) -> nn.Linear:
+    """Both heads as one Linear, (B, F) -> (B, 2 D)."""
+    both = nn.Linear(mu.in_features, 2 * mu.out_features)
+    both.weight = nn.Parameter(torch.cat([mu.weight, log_var.weight]))
+    both.bias = nn.Parameter(torch.cat([mu.bias, log_var.bias]))
+    return both
+
+
+@torch.no_grad()
+def _take_levels(first: nn.Module) -> None:
+    """Fold the division by 255 into the first convolution: zero padding is zero in either unit."""
+    assert isinstance(first, nn.Conv2d)
+    first.weight /= 255

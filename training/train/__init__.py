@@ -1,0 +1,161 @@
+"""One run from config to exported checkpoint; every file goes into the run's folder."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import NoReturn
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+
+from training.config import Config
+from training.data import load_splits
+from training.data.batches import training_loader, validation_images, validation_loader
+from training.data.splits import ImageSplits
+from training.errors import TrainingError
+from training.export import export_checkpoint
+from training.lightning_module import VAETraining
+from training.train.callbacks import EpochReport, SaveWhenInterrupted
+from training.train.grids import GridWriter
+from training.train.run_folder import LOSS_IN_NAME, RunFolder
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: Config, *, runs: Path, resume: bool = False) -> Path | None:
+    """Train as the config says, export the best checkpoint, and return where it is.
+
+    Args:
+        config: The run; `config.name` names its folder.
+        runs: The folder of all runs.
+        resume: Go on from the run's `last.ckpt` instead of starting anew.
+
+    Returns:
+        The exported checkpoint; None in the processes of a distributed run other than the first.
+
+    Raises:
+        TrainingError: With the remedy in its message.
+    """
+    _quiet_lightning()
+    folder = RunFolder(runs / config.name)
+    splits = load_splits(config)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    _prepare(folder, config=config, resume=resume)
+    validation = validation_images(splits, config=config)
+    _say_what_is_trained(config, splits=splits, resumed_from=folder.last if resume else None)
+    trainer = _fit(config, splits=splits, validation=validation, folder=folder, resume=resume)
+    if not trainer.is_global_zero:
+        return None
+    return export_checkpoint(folder.best(), target=folder.exported, splits=splits)
+
+
+@rank_zero_only
+def _prepare(folder: RunFolder, *, config: Config, resume: bool) -> None:
+    if resume:
+        folder.write_config(config)
+        return
+    earlier = folder.begin(config)
+    if earlier is not None:
+        logger.info("an earlier run is kept as %s", earlier)
+
+
+def _say_what_is_trained(config: Config, *, splits: ImageSplits, resumed_from: Path | None) -> None:
+    shape = "x".join(str(size) for size in config.data.image_shape)
+    logger.info(
+        "%s %s: %d images %s for training, %d for validation, %d epochs",
+        "going on with" if resumed_from else "training", config.name,
+        len(splits.train), shape, len(splits.validation), config.optimizer.epochs,
+    )  # fmt: skip
+    if resumed_from:
+        logger.info("resumed from %s", resumed_from)
+
+
+def _quiet_lightning() -> None:
+    """Leave only what a person can act on: no tips, no list of devices, no advice on workers."""
+    for name in (
+        "lightning.pytorch.utilities.rank_zero",
+        "lightning.fabric.utilities.rank_zero",
+        "lightning.pytorch",
+    ):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    warnings.filterwarnings("ignore", ".*does not have many workers", module="lightning")
+    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty", module="lightning")
+
+
+def _fit(
+    config: Config, *, splits: ImageSplits, validation: Tensor, folder: RunFolder, resume: bool
+) -> lightning.Trainer:
+    trainer = lightning.Trainer(
+        accelerator=_accelerator(config),
+        devices=config.machine.devices,
+        max_epochs=config.optimizer.epochs,
+        callbacks=[
+            _best_two(folder),
+            _last(folder),
+            LearningRateMonitor("epoch"),
+            GridWriter(folder.grids, images=validation),
+            EpochReport(),
+            SaveWhenInterrupted(folder),
+            *([RichProgressBar()] if sys.stdout.isatty() else []),
+        ],
+        logger=TensorBoardLogger(folder.root, name="tensorboard", version=""),
+        num_sanity_val_steps=0,
+        log_every_n_steps=min(50, max(1, len(splits.train) // config.optimizer.batch_size)),
+        enable_model_summary=False,
+        enable_progress_bar=sys.stdout.isatty(),
+    )
+    try:
+        trainer.fit(
+            VAETraining(config),
+            training_loader(splits, config=config),
+            validation_loader(validation, config=config),
+            ckpt_path=folder.last if resume else None,
+            weights_only=True,
+        )
+    except SystemExit:
+        _stop(trainer=trainer, folder=folder)
+    return trainer
+
+
+def _accelerator(config: Config) -> str:
+    if config.machine.device != "auto":
+        return config.machine.device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _best_two(folder: RunFolder) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        folder.checkpoints,
+        filename=f"epoch{{epoch:03d}}{LOSS_IN_NAME}{{val/loss:.3f}}",
+        auto_insert_metric_name=False,
+        monitor="val/loss",
+        save_top_k=2,
+        save_on_train_epoch_end=True,
+    )
+
+
+def _last(folder: RunFolder) -> ModelCheckpoint:
+    # A callback of its own: save_last of the other one skips epochs that are not among the best.
+    return ModelCheckpoint(
+        folder.checkpoints,
+        filename="last",
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
+
+
+def _stop(*, trainer: lightning.Trainer, folder: RunFolder) -> NoReturn:
+    if not folder.last.exists():
+        raise TrainingError("stopped before the first step: nothing was saved") from None
+    raise TrainingError(
+        f"stopped in epoch {trainer.current_epoch + 1}, step {trainer.global_step}, saved as {folder.last}; "
+        f"go on with: python -m training train --resume {folder.root}"
+    ) from None

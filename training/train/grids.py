@@ -1,0 +1,84 @@
+"""How the training goes, in pictures: fixed images with their reconstructions, and samples of fixed noise."""
+
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from training.lightning_module import VAETraining, as_unit_range, seeded_noise
+
+NUM_PAIRS = 32
+NUM_SAMPLES = 64
+COLUMNS = 8
+
+
+class GridWriter(lightning.Callback):
+    """After each validation: `reconstructions-epoch003.png` and `samples-epoch003.png`, and in TensorBoard.
+
+    Levels are the network's own: no contrast is stretched. In the first, each pair of rows shows eight
+    images and below them their reconstructions (from mu); in the second, decoded standard normal noise.
+
+    Args:
+        folder: Where the PNG files go.
+        images: uint8 (N, C, H, W), the first 32 of which are shown, at each validation the same.
+    """
+
+    def __init__(self, folder: Path, *, images: Tensor) -> None:
+        self.folder = folder
+        self.images = images[:NUM_PAIRS]
+
+    def on_validation_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Write the two grids, in the first process only."""
+        assert isinstance(pl_module, VAETraining)
+        if not trainer.is_global_zero:
+            return
+        grids = {
+            "reconstructions": reconstruction_grid(pl_module, self.images),
+            "samples": sample_grid(pl_module),
+        }
+        for name, grid in grids.items():
+            picture = grid.permute(1, 2, 0).squeeze(2).numpy()
+            Image.fromarray(picture).save(self.folder / f"{name}-epoch{trainer.current_epoch:03d}.png")
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    logger.experiment.add_image(name, grid, trainer.current_epoch)
+
+
+@torch.no_grad()
+def reconstruction_grid(training: VAETraining, images: Tensor) -> Tensor:
+    """uint8 (C, height, width): rows of images, each above the row of their reconstructions."""
+    mu, _ = training.model.encode(as_unit_range(images.to(training.device)))
+    pairs = zip(images.split(COLUMNS), _decoded(training, mu).split(COLUMNS), strict=True)
+    rows = [_padded(row, like=images) for pair in pairs for row in pair]
+    return _grid(torch.cat(rows))
+
+
+@torch.no_grad()
+def sample_grid(training: VAETraining) -> Tensor:
+    """uint8 (C, height, width): 64 images decoded from the same standard normal noise each time."""
+    noise = seeded_noise(NUM_SAMPLES, training.config.model.latent_dim, seed=training.config.seed)
+    return _grid(_decoded(training, noise.to(training.device)))
+
+
+def _decoded(training: VAETraining, z: Tensor) -> Tensor:
+    pixels = torch.sigmoid(training.model.decode_logits(z)) * 255
+    return pixels.round().to(torch.uint8).cpu()
+
+
+def _padded(row: Tensor, *, like: Tensor) -> Tensor:
+    missing = row.new_zeros(min(COLUMNS, len(like)) - len(row), *row.shape[1:])
+    return torch.cat([row, missing])
+
+
+def _grid(images: Tensor) -> Tensor:
+    if images.shape[1] in (2, 4):
+        images = images[:, :-1]  # alpha is left out
+    columns = COLUMNS if len(images) >= COLUMNS else max(1, len(images) // 2)
+    grid: Tensor = make_grid(images, nrow=columns, padding=2, pad_value=128)
+    return grid if images.shape[1] == 3 else grid[:1]

@@ -1,0 +1,91 @@
+"""Where a run puts its files, and what becomes of an earlier run of the same name.
+
+runs/<name>/config.yaml      the whole config
+            checkpoints/     best two by val/loss, and last.ckpt
+            grids/           reconstructions and samples after each validation
+            tensorboard/     the same grids, and every figure
+            model.pt         the exported checkpoint
+"""
+
+import dataclasses
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from training.config import Config
+from training.errors import TrainingError
+
+LOSS_IN_NAME = "-loss"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """The paths of one run."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """YAML of the whole config."""
+        return self.root / "config.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Lightning's checkpoints."""
+        return self.root / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint that a run is resumed from."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def grids(self) -> Path:
+        """PNG files, two for each validation."""
+        return self.root / "grids"
+
+    @property
+    def exported(self) -> Path:
+        """The checkpoint that the service loads."""
+        return self.root / "model.pt"
+
+    def begin(self, config: Config) -> Path | None:
+        """Make the folder for a new run; an earlier one is renamed, not lost, and its new name returned."""
+        earlier = None
+        if self.last.exists():
+            when = datetime.fromtimestamp(self.last.stat().st_mtime).strftime("%Y%m%d-%H%M%S")
+            earlier = self.root.rename(self.root.with_name(f"{self.root.name}.{when}"))
+        self.write_config(config)
+        return earlier
+
+    def write_config(self, config: Config) -> None:
+        """Make the folder where there is none yet, and keep the config in it."""
+        self.grids.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+    def best(self) -> Path:
+        """The kept checkpoint with the smallest val/loss, which its name tells.
+
+        Raises:
+            TrainingError: The folder holds no run.
+        """
+        best = sorted(self.checkpoints.glob(f"epoch*{LOSS_IN_NAME}*.ckpt"), key=_loss)
+        if not best:
+            raise TrainingError(f"{self.root} holds no finished epoch of a run: no checkpoints/epoch*.ckpt")
+        return best[0]
+
+    def stored_config(self) -> dict[str, object]:
+        """The values of the run's config.
+
+        Raises:
+            TrainingError: There is no run to resume.
+        """
+        if not self.last.exists() or not self.config.exists():
+            raise TrainingError(f"nothing to resume: {self.last} does not exist; start without --resume")
+        values: dict[str, object] = yaml.safe_load(self.config.read_text())
+        return values
+
+
+def _loss(checkpoint: Path) -> float:
+    return float(checkpoint.stem.split(LOSS_IN_NAME)[1])
