@@ -132,13 +132,17 @@ class Golden:
             mu, log_var = module.encode(images)
         return cls(z.numpy(), images.contiguous().cpu().numpy(), mu.cpu().numpy(), log_var.cpu().numpy())
 
-    def difference(self, other: "Golden") -> str | None:
-        """Say where another module's golden values are out of tolerance, None where they agree."""
-        pixels = np.abs(self.images.astype(np.int16) - other.images)
-        if pixels.max() > MAX_PIXEL_DIFFERENCE or pixels.mean() > MAX_MEAN_PIXEL_DIFFERENCE:
-            return f"decoded pixels differ by up to {pixels.max()} levels, {pixels.mean():.3f} on average"
-        for name in ("mu", "log_var"):
-            largest = float(np.abs(getattr(self, name) - getattr(other, name)).max())
+    def pixel_difference(self, images: UInt8Array) -> str | None:
+        """Say how far decoded images, uint8 (K, C, H, W), are out of tolerance; None where they agree."""
+        levels = np.abs(self.images.astype(np.int16) - images)
+        if levels.max() > MAX_PIXEL_DIFFERENCE or levels.mean() > MAX_MEAN_PIXEL_DIFFERENCE:
+            return f"decoded pixels differ by up to {levels.max()} levels, {levels.mean():.3f} on average"
+        return None
+
+    def latent_difference(self, mu: Float32Array, log_var: Float32Array) -> str | None:
+        """Say how far encoded images, float32 (K, D) each, are out of tolerance; None where they agree."""
+        for name, values in {"mu": mu, "log_var": log_var}.items():
+            largest = float(np.abs(getattr(self, name) - values).max())
             if not largest <= MAX_LATENT_DIFFERENCE:
                 return f"{name} differs by up to {largest:.4f}"
         return None
@@ -272,7 +276,8 @@ def _check_module(module: torch.jit.ScriptModule, metadata: Metadata, golden: Go
     except (RuntimeError, AttributeError, TypeError, ValueError) as error:
         raise InvalidCheckpoint("module", f"fails on its own golden values: {_last_line(error)}") from error
     _check_golden_shapes(measured, metadata)
-    difference = golden.difference(measured)
+    difference = golden.pixel_difference(measured.images)
+    difference = difference or golden.latent_difference(measured.mu, measured.log_var)
     if difference is not None:
         raise InvalidCheckpoint("golden", f"{difference} from what was stored when it was exported")
 

@@ -1,0 +1,164 @@
+"""Commands: serve a checkpoint, write the OpenAPI document, show what is in a checkpoint.
+
+python -m service serve --checkpoint runs/sprites/model.pt --port 8001
+python -m service inspect runs/sprites/model.pt
+python -m service openapi --output openapi/openapi.json
+"""
+
+import argparse
+import json
+import logging
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from service import checkpoint, logs
+from service.app import create_app
+from service.errors import InvalidCheckpoint
+from service.settings import Settings
+
+EXIT_CONFIGURATION = 3
+
+log = logging.getLogger("service")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; every expected failure is one line on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        result: int = options.command(options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        return _fail(
+            f"setting {name} (VAE_{name.upper()} or {_flag(name)}): {first['msg']}, got {first['input']!r}"
+        )
+    except InvalidCheckpoint as error:
+        return _fail(f"the checkpoint cannot be used: {error}")
+    return result
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    settings = _settings(options)
+    logs.configure(settings.log_format, settings.log_level)
+    listener = _listen(settings.host, settings.port)
+    if listener is None:
+        return _fail(
+            f"port {settings.port} on {settings.host} is taken or not allowed; choose another with --port"
+        )
+    app = create_app(settings)
+    _say_hello(app, *listener.getsockname()[:2])
+    config = uvicorn.Config(
+        app,
+        loop="uvloop" if sys.platform != "win32" else "auto",
+        http="httptools",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_keep_alive=settings.keep_alive_seconds,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Print the metadata of a checkpoint."""
+    loaded = checkpoint.load(options.file)
+    described = {
+        **loaded.metadata.model_dump(mode="json"),
+        "sha256": loaded.sha256,
+        "bytes": loaded.num_bytes,
+    }
+    print(json.dumps(described, indent=2))
+    return 0
+
+
+def openapi(options: argparse.Namespace) -> int:
+    """Write the OpenAPI document."""
+    text = json.dumps(create_app(_settings(options)).openapi(), indent=2) + "\n"
+    if options.output is None:
+        sys.stdout.write(text)
+    else:
+        options.output.write_text(text)
+    return 0
+
+
+def _say_hello(app: FastAPI, host: str, port: int) -> None:
+    runtime = app.state.service.engine.runtime
+    for refusal in runtime.refusals:
+        log.warning(refusal)
+    shape = "x".join(map(str, runtime.metadata.image_shape))
+    name = f"{runtime.metadata.name} ({shape}, latent {runtime.metadata.latent_dim})"
+    log.info("serving %s on %s in %s at http://%s:%d", name, runtime.device, runtime.precision, host, port)
+    if sys.stderr.isatty() or sys.stdout.isatty():
+        address = f"http://{host}:{port}"
+        curl = f"curl -s {address}/sample -d '{{\"n\":16}}' -H 'content-type: application/json'"
+        print(f"\n  Serving {name} at {address}  (documents: {address}/docs)\n  Try:\n", flush=True)
+        print(f"    {curl} -H 'accept: image/png' -o samples.png\n", flush=True)
+
+
+def _listen(host: str, port: int) -> socket.socket | None:
+    """Bind before the checkpoint is loaded, so that a taken port is said at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        return None
+    return listener
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vae-service", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serving = commands.add_parser("serve", help="serve a checkpoint over HTTP", description=serve.__doc__)
+    _add_settings(serving)
+    serving.set_defaults(command=serve)
+    inspecting = commands.add_parser(
+        "inspect", help="show what is in a checkpoint", description=inspect.__doc__
+    )
+    inspecting.add_argument("file", type=Path, help="a checkpoint file")
+    inspecting.set_defaults(command=inspect)
+    writing = commands.add_parser("openapi", help="write the OpenAPI document", description=openapi.__doc__)
+    writing.add_argument("--output", type=Path, help="file to write; standard output where absent")
+    _add_settings(writing)
+    writing.set_defaults(command=openapi)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """One flag a setting; what is not given comes from the environment, then from the default."""
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f" (default {field.default})"
+        text = f"{field.description}{default}; also VAE_{name.upper()}".replace("%", "%%")
+        parser.add_argument(_flag(name), default=argparse.SUPPRESS, metavar="X", help=text)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    given: dict[str, Any] = {
+        name: getattr(options, name) for name in Settings.model_fields if name in options
+    }
+    return Settings(**given)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return EXIT_CONFIGURATION
+
+
+if __name__ == "__main__":
+    sys.exit(main())

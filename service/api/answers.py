@@ -1,0 +1,145 @@
+"""Results to answers: images and numbers in the form that was negotiated.
+
+Shapes: N images, H height, W width, C channels, D latent size.
+"""
+
+import base64
+import dataclasses
+import io
+import math
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import orjson
+
+from service.api.negotiation import Form
+from service.checkpoint import Float32Array, UInt8Array
+from service.vae.images import contact_sheet
+from service.vae.png import encode_png
+from service.vae.runtime import Runtime
+
+# A zip entry's time, fixed so that the same request gives the same bytes: the first that the format has.
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """Images to be answered with, and what is known of them.
+
+    Attributes:
+        runtime: The model that decoded them.
+        pixels: uint8 (N, H, W, C).
+        operation: `sample`, `decode` or `reconstruct`.
+        compression: Of PNG, 0 to 3.
+        seed: Of a sample.
+        figures: Of each reconstruction, for the JSON form.
+    """
+
+    runtime: Runtime
+    pixels: UInt8Array
+    operation: str
+    compression: int
+    seed: int | None = None
+    figures: Sequence[Mapping[str, float | None]] | None = None
+
+    def render(self, form: Form) -> bytes:
+        """The body of the answer in a form."""
+        return {Form.JSON: self._json, Form.PNG: self._sheet, Form.ZIP: self._zip}[form]()
+
+    @property
+    def _seed(self) -> Mapping[str, int]:
+        return {} if self.seed is None else {"seed": self.seed}
+
+    def _json(self) -> bytes:
+        _, height, width = self.runtime.metadata.image_shape
+        figures = self.figures or [{}] * len(self.pixels)
+        body = {
+            **_head(self.runtime),
+            **self._seed,
+            "output_format": "png",
+            "size": f"{width}x{height}",
+            "data": [
+                {
+                    "index": index,
+                    "b64_json": orjson.Fragment(b'"' + base64.b64encode(file) + b'"'),
+                    **figures[index],
+                }
+                for index, file in enumerate(self._files())
+            ],
+        }
+        return orjson.dumps(body)
+
+    def _sheet(self) -> bytes:
+        num = len(self.pixels)
+        texts = self._texts("0" if num == 1 else f"0-{num - 1}")
+        (file,) = encode_png(contact_sheet(self.pixels), [texts], compression=self.compression)
+        return file
+
+    def _zip(self) -> bytes:
+        suffix = "" if self.seed is None else f"_seed{self.seed}"
+        names = [f"{self.operation}_{index:03d}{suffix}.png" for index in range(len(self.pixels))]
+        manifest = {
+            "model": self.runtime.metadata.name,
+            "model_version": self.runtime.version,
+            **self._seed,
+            "data": [{"index": index, "file": name} for index, name in enumerate(names)],
+        }
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+            for name, content in zip(names, self._files(), strict=True):
+                file.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
+            file.writestr(zipfile.ZipInfo("manifest.json", ZIP_TIME), orjson.dumps(manifest))
+        return archive.getvalue()
+
+    def _files(self) -> list[bytes]:
+        texts = [self._texts(str(index)) for index in range(len(self.pixels))]
+        return encode_png(self.pixels, texts, compression=self.compression)
+
+    def _texts(self, index: str) -> dict[str, str]:
+        """The tEXt chunks of one image: seed of a sample, index, model."""
+        seed = {name.title(): str(value) for name, value in self._seed.items()}
+        return {**seed, "Index": index, "Model": f"{self.runtime.metadata.name} {self.runtime.version}"}
+
+
+def posteriors_json(runtime: Runtime, mu: Float32Array, log_var: Float32Array) -> bytes:
+    """The JSON form of posteriors, mu and log_var float32 (N, D)."""
+    body = {
+        **_head(runtime),
+        "latent_dim": runtime.metadata.latent_dim,
+        "data": [{"index": index, "mu": mu[index], "log_var": log_var[index]} for index in range(len(mu))],
+    }
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def reconstruction_figures(
+    images: UInt8Array, reconstructions: UInt8Array, mu: Float32Array, log_var: Float32Array
+) -> list[dict[str, float | None]]:
+    """How well each image came back.
+
+    Args:
+        images: uint8 (N, H, W, C), as the network saw them.
+        reconstructions: uint8 (N, H, W, C).
+        mu: float32 (N, D).
+        log_var: float32 (N, D).
+
+    Returns:
+        For each image `mse` of pixels in [0, 1]; `psnr` in dB, None where the images are equal; and
+        `kl` to the standard normal prior in nats (Kingma and Welling, 2014, appendix B).
+    """
+    errors = (images.astype(np.float32) - reconstructions) / 255.0
+    mse = np.square(errors).mean(axis=(1, 2, 3))
+    kl = 0.5 * (np.square(mu) + np.exp(log_var) - 1.0 - log_var).sum(axis=1)
+    return [
+        {"mse": float(m), "psnr": -10.0 * math.log10(m) if m > 0 else None, "kl": float(k)}
+        for m, k in zip(mse, kl, strict=True)
+    ]
+
+
+def _head(runtime: Runtime) -> Mapping[str, object]:
+    return {
+        "model": runtime.metadata.name,
+        "model_version": runtime.version,
+        "created": int(time.time()),
+    }

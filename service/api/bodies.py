@@ -1,0 +1,171 @@
+"""Request bodies to checked values: parsed JSON, latents, and images in every form they may be sent.
+
+Shapes: N images, H height, W width, C channels, D latent size.
+"""
+
+import base64
+import binascii
+import json
+from contextlib import suppress
+from typing import NoReturn
+
+import numpy as np
+import orjson
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from service.api.negotiation import media_type
+from service.api.schemas import out_of_range
+from service.checkpoint import Float32Array
+from service.errors import BadBody, InvalidValue, UnsupportedMediaType
+from service.vae.images import FORMATS
+
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
+IMAGE_BODIES = (*FORMATS, MULTIPART, JSON)
+
+# An encoded file, the media type it was sent as (None where nothing was said), and the field it came in.
+Upload = tuple[bytes, str | None, str]
+
+
+async def read_json(request: Request) -> object:
+    """Parse a JSON body; an empty body is an empty object.
+
+    Raises:
+        UnsupportedMediaType: Sent as something else.
+        BadBody: Not JSON.
+        InvalidValue: NaN or Infinity, which JSON has no words for.
+    """
+    sent_as = media_type(request.headers.get("content-type"))
+    if sent_as != JSON:
+        raise UnsupportedMediaType(
+            f"the body must be sent as {JSON}, got {sent_as or 'no Content-Type'}", param="Content-Type"
+        )
+    return parse_json(await request.body())
+
+
+def parse_json(content: bytes) -> object:
+    """Parse JSON text; see read_json."""
+    if not content:
+        return {}
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        with suppress(ValueError, RecursionError):
+            json.loads(content, parse_constant=_refuse_constant)
+            raise InvalidValue("a number is beyond the range of 64 bits", code="not-finite") from None
+        raise BadBody(f"the body is not JSON: {error}", code="bad-json") from None
+
+
+def latents(rows: object, latent_dim: int, max_images: int) -> Float32Array:
+    """Check the field `z` of a request: lists to float32 (N, D), every number finite.
+
+    Raises:
+        InvalidValue: Naming the first row that is wrong, and the shape expected.
+    """
+    expected = f"a list of 1 to {max_images} lists of {latent_dim} numbers"
+    if not isinstance(rows, list) or not 1 <= len(rows) <= max_images:
+        raise InvalidValue(f"z must be {expected}, got {_described(rows)}", param="z", code="z-wrong-shape")
+    for index, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != latent_dim:
+            raise InvalidValue(
+                f"z[{index}] must be a list of {latent_dim} numbers, got {_described(row)}",
+                param=f"z[{index}]",
+                code="z-wrong-shape",
+            )
+        if not set(map(type, row)) <= {float, int}:
+            raise InvalidValue(
+                f"z[{index}] must hold numbers only", param=f"z[{index}]", code="z-not-numbers"
+            )
+    with np.errstate(over="ignore"):
+        z = np.array(rows, np.float64).astype(np.float32)
+    if not np.isfinite(z).all():
+        index = int(np.argmin(np.isfinite(z).all(axis=1)))
+        problem = f"z[{index}] must hold finite numbers within the range of float32"
+        raise InvalidValue(problem, param=f"z[{index}]", code="z-not-finite")
+    return z
+
+
+async def read_uploads(request: Request, max_images: int) -> list[Upload]:
+    """Take the encoded images out of a body: raw, multipart or JSON with base64.
+
+    Raises:
+        UnsupportedMediaType: None of the forms of IMAGE_BODIES.
+        BadBody: Empty, or not what its Content-Type says.
+        InvalidValue: None or too many images, or no base64.
+    """
+    sent_as = media_type(request.headers.get("content-type"))
+    if sent_as in FORMATS:
+        content = await request.body()
+        if not content:
+            raise BadBody("the body is empty, an image was expected", code="empty-body")
+        return [(content, sent_as, "body")]
+    if sent_as == MULTIPART:
+        return await _multipart_uploads(request, max_images)
+    if sent_as == JSON:
+        return _base64_uploads(parse_json(await request.body()), max_images)
+    raise UnsupportedMediaType(
+        f"send one of {', '.join(IMAGE_BODIES)}, got {sent_as or 'no Content-Type'}", param="Content-Type"
+    )
+
+
+async def _multipart_uploads(request: Request, max_images: int) -> list[Upload]:
+    try:
+        form = await request.form(max_files=max_images + 1, max_fields=16)
+    except HTTPException as error:
+        if error.status_code != 400:
+            raise
+        raise BadBody(f"the multipart body cannot be parsed: {error.detail}", code="bad-multipart") from None
+    try:
+        files = [
+            value for name, value in form.multi_items() if name == "image" and isinstance(value, UploadFile)
+        ]
+        _check_count(len(files), max_images, "image")
+        return [
+            (await file.read(), _declared(file.content_type), f"image[{i}]") for i, file in enumerate(files)
+        ]
+    finally:
+        await form.close()
+
+
+def _declared(content_type: str | None) -> str | None:
+    """What a part says it is, where that is a picture; curl says application/octet-stream when unsure."""
+    name = media_type(content_type)
+    return name if name in FORMATS else None
+
+
+def _base64_uploads(content: object, max_images: int) -> list[Upload]:
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+        raise InvalidValue('the body must be {"images": ["<base64 or data URI>", ...]}', param="images")
+    _check_count(len(images), max_images, "images")
+    return [_base64_upload(text, f"images[{index}]") for index, text in enumerate(images)]
+
+
+def _base64_upload(text: str, param: str) -> Upload:
+    declared = None
+    if text.startswith("data:"):
+        prefix, _, text = text.partition(",")
+        declared = _declared(prefix.removeprefix("data:"))
+    try:
+        return base64.b64decode(text, validate=True), declared, param
+    except (binascii.Error, ValueError):
+        raise BadBody(f"{param} is not base64", param=param, code="bad-base64") from None
+
+
+def _check_count(num: int, max_images: int, param: str) -> None:
+    if not 1 <= num <= max_images:
+        raise out_of_range(
+            f"the number of {param} fields" if param == "image" else param, f"1 to {max_images} images", num
+        )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidValue(f"{name} is not a number that JSON or this service knows", code="not-finite")
+
+
+def _described(value: object) -> str:
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "nothing" if value is None else f"a {type(value).__name__}"

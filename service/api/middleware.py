@@ -1,0 +1,105 @@
+"""Around every request, as plain ASGI: its id, its headers, its count, its line in the log.
+
+Not Starlette's BaseHTTPMiddleware, which hides that a client has gone.
+"""
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.errors import answer_unexpected_error
+from service.errors import TooLarge
+from service.metrics import REQUEST_OPERATIONS, Metrics
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+QUIET_PATHS = ("/livez", "/readyz", "/healthz", "/metrics", "/v2/health/live", "/v2/health/ready")
+
+log = logging.getLogger("service.access")
+
+
+class RequestMiddleware:
+    """Gives each request an id, bounds its body, and answers, counts and logs it.
+
+    Args:
+        app: What it is around.
+        metrics: Where to count.
+        version: Of the model, for X-Model-Version.
+        max_body_bytes: Refused before it is read where Content-Length says more, else while it is read.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, version: str, max_body_bytes: int) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._version = version
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and see to its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        scope["request_id"] = _request_id(scope)
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = scope["request_id"]
+                headers["X-Model-Version"] = self._version
+                headers["Vary"] = "Accept"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        try:
+            await self._app(scope, self._bounded(scope, receive), send_with_headers)
+        except Exception:
+            log.exception("unexpected error", extra={"fields": {"request_id": scope["request_id"]}})
+            if status:
+                raise
+            await answer_unexpected_error(Request(scope))(scope, receive, send_with_headers)
+        finally:
+            self._record(scope, status or 499, time.perf_counter() - started)
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        announced = Headers(scope=scope).get("content-length", "")
+        is_announced_too_large = announced.isdigit() and int(announced) > self._max_body_bytes
+        num_bytes = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal num_bytes
+            message = {} if is_announced_too_large else await receive()
+            num_bytes += len(message.get("body", b""))
+            if is_announced_too_large or num_bytes > self._max_body_bytes:
+                raise TooLarge(f"the body has more than {self._max_body_bytes} bytes", code="body-too-large")
+            return message
+
+        return receive_bounded
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        operation = scope["path"].strip("/")
+        if operation not in REQUEST_OPERATIONS:
+            operation = "other"
+        self._metrics.request_finished(operation, status, seconds)
+        if scope["path"] in QUIET_PATHS or not log.isEnabledFor(logging.INFO):
+            return
+        fields = {
+            "request_id": scope["request_id"],
+            "method": scope["method"],
+            "path": scope["path"][:200],
+            "status": status,
+            "duration_seconds": round(seconds, 6),
+        }
+        log.info("request", extra={"fields": fields})
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

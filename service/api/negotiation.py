@@ -1,0 +1,72 @@
+"""Which form an answer has, by the Accept header (RFC 9110, section 12.5.1), and what a body claims to be."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from service.errors import NotAcceptable
+
+
+class Form(StrEnum):
+    """The forms of answers, by media type."""
+
+    JSON = "application/json"
+    PNG = "image/png"
+    ZIP = "application/zip"
+
+
+IMAGE_FORMS = (Form.JSON, Form.PNG, Form.ZIP)
+NUMBER_FORMS = (Form.JSON,)
+
+
+def negotiate(accept: str | None, offered: Sequence[Form]) -> Form:
+    """Choose the offered form that the client likes best; the first where it does not mind.
+
+    Args:
+        accept: The Accept header, None where there is none.
+        offered: In the order of the server's preference.
+
+    Raises:
+        NotAcceptable: None of the offered forms is accepted; the message lists them.
+    """
+    if not accept or accept.strip() == "*/*":
+        return offered[0]
+    ranges = _parse(accept)
+    qualities = {form: _quality(form, ranges) for form in offered}
+    best = max(offered, key=lambda form: qualities[form])
+    if qualities[best] <= 0:
+        raise NotAcceptable(f"no such form; this can be given: {', '.join(offered)}", param="Accept")
+    return best
+
+
+def media_type(content_type: str | None) -> str:
+    """The media type of a Content-Type header without its parameters, lower case, empty where none."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def _parse(accept: str) -> dict[str, float]:
+    """Media ranges with their qualities."""
+    ranges = {}
+    for part in accept.split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            if parameter.lower().startswith("q="):
+                quality = _number(parameter[2:])
+        ranges[name.lower()] = quality
+    return ranges
+
+
+def _number(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 0.0
+
+
+def _quality(form: Form, ranges: Mapping[str, float]) -> float:
+    """The quality of the most specific range that covers a form."""
+    kind = form.partition("/")[0]
+    for name in (form.value, f"{kind}/*", "*/*"):
+        if name in ranges:
+            return ranges[name]
+    return 0.0

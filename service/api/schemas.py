@@ -1,0 +1,173 @@
+"""Request bodies that are validated field by field, and the shapes of JSON answers for the documents."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    ValidationError,
+    create_model,
+)
+
+from service.errors import InvalidValue
+from service.vae.noise import MAX_SEED
+
+
+def _no_bool_or_text(value: object) -> object:
+    """JSON Schema's integer: 4 and 4.0, but neither "4" nor true."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_no_bool_or_text)]
+Number = Annotated[float, BeforeValidator(_no_bool_or_text), Field(allow_inf_nan=False)]
+OutputFormat = Literal["png"]
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SampleRequest(_Body):
+    """What to draw. Image i depends on (seed, i) alone: not on n, on the load or on a restart."""
+
+    n: Integer = Field(1, ge=1, description="How many images")
+    seed: Integer | None = Field(
+        None, ge=0, le=MAX_SEED, description="The server draws one and returns it where it is absent"
+    )
+    temperature: Number = Field(1.0, ge=0, le=2, description="Factor on the standard deviation of the prior")
+    output_format: OutputFormat = Field("png", description="The file format of the images")
+    model: str | None = Field(None, max_length=64, description="Absent, the one that is served")
+
+
+class DecodeRequest(_Body):
+    """Latents to decode; `z` is not validated here but as one array, in bodies.latents."""
+
+    z: SkipValidation[list[list[float]]] = Field(description="One row of latent_dim numbers an image")
+    output_format: OutputFormat = "png"
+    model: str | None = Field(None, max_length=64)
+
+
+class ImageItem(BaseModel):
+    """One image of an answer."""
+
+    index: int
+    b64_json: str = Field(description="The file, base64")
+    mse: float | None = Field(None, description="Of /reconstruct: of pixels in [0, 1]")
+    psnr: float | None = Field(None, description="Of /reconstruct: in dB, null where nothing was lost")
+    kl: float | None = Field(None, description="Of /reconstruct: to the standard normal prior, in nats")
+
+
+class ImagesAnswer(BaseModel):
+    """Images as JSON."""
+
+    model: str
+    model_version: str
+    created: int = Field(description="Unix time in seconds")
+    seed: int | None = Field(None, description="Of /sample")
+    output_format: OutputFormat
+    size: str = Field(description="Width x height in pixels")
+    data: list[ImageItem]
+
+
+class Posterior(BaseModel):
+    """The approximate posterior of one image."""
+
+    index: int
+    mu: list[float]
+    log_var: list[float]
+
+
+class EncodeAnswer(BaseModel):
+    """Posteriors as JSON."""
+
+    model: str
+    model_version: str
+    created: int
+    latent_dim: int
+    data: list[Posterior]
+
+
+class Problem(BaseModel):
+    """Every error, as `application/problem+json` (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    param: str | None
+    request_id: str
+
+
+def sample_request(max_images: int) -> type[SampleRequest]:
+    """SampleRequest with this server's limit on n."""
+    limited = Field(1, ge=1, le=max_images, description="How many images")
+    return create_model(
+        "SampleRequest", __base__=SampleRequest, __doc__=SampleRequest.__doc__, n=(Integer, limited)
+    )
+
+
+def validated(body_type: type[Body], content: object) -> Body:
+    """Check a parsed JSON object against a body.
+
+    Raises:
+        InvalidValue: Naming the first field that is wrong, its limits, and what was sent.
+    """
+    if not isinstance(content, dict):
+        raise InvalidValue("the body must be a JSON object", code="body-not-an-object")
+    try:
+        return body_type.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise _invalid(body_type, first["type"], first["loc"], first["input"]) from None
+
+
+def out_of_range(param: str, expected: str, found: object) -> InvalidValue:
+    """The error for a value outside its limits, worded the same everywhere."""
+    return InvalidValue(
+        f"{param} must be {expected}, got {_shown(found)}",
+        param=param,
+        code=f"{param.replace('_', '-')}-out-of-range",
+    )
+
+
+def _invalid(
+    body_type: type[BaseModel], kind: str, location: tuple[int | str, ...], found: object
+) -> InvalidValue:
+    param = str(location[0])
+    if kind == "extra_forbidden":
+        known = ", ".join(body_type.model_fields)
+        return InvalidValue(
+            f"there is no field {_shown(param)}; there are {known}", param=param[:64], code="unknown-field"
+        )
+    expected = _expected(body_type.model_json_schema()["properties"][param])
+    if kind in ("greater_than_equal", "less_than_equal"):
+        expected = expected.partition(" number ")[2]
+    return out_of_range(param, expected, found)
+
+
+def _expected(schema: dict[str, Any]) -> str:
+    """A field's type and limits in words, from its JSON schema."""
+    schema = next((part for part in schema.get("anyOf", []) if part["type"] != "null"), schema)
+    if "const" in schema:
+        return repr(schema["const"])
+    if schema["type"] == "array":
+        return "a list of lists of numbers"
+    kind = {"integer": "a whole number", "number": "a number", "string": "a text"}[schema["type"]]
+    if "minimum" in schema and "maximum" in schema:
+        return f"{kind} between {schema['minimum']} and {schema['maximum']}"
+    if "minimum" in schema:
+        return f"{kind} of at least {schema['minimum']}"
+    return f"{kind} of at most {schema['maxLength']} characters" if "maxLength" in schema else kind
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

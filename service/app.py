@@ -1,0 +1,123 @@
+"""Builds every object once and starts and stops them; everything else is handed what it needs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import torch
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from service import checkpoint
+from service.api import documents, health, routes
+from service.api.codecs import Codecs
+from service.api.errors import answer_http_error, answer_service_error
+from service.api.middleware import RequestMiddleware
+from service.api.schemas import sample_request
+from service.api.service import Limits, Service
+from service.engine.engine import Engine, available_cores
+from service.errors import ServiceError
+from service.metrics import Metrics
+from service.settings import Settings
+from service.vae.runtime import Runtime
+
+TITLE = "VAE service"
+VERSION = "0.1.0"
+DESCRIPTION = (
+    "Samples, encodes, decodes and reconstructs images with a variational autoencoder. "
+    "`Accept` decides the form of an answer; every error is `application/problem+json`."
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Load the checkpoint and build the app around it.
+
+    Raises:
+        InvalidCheckpoint: Naming what is wrong with the file.
+    """
+    service = build_service(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.engine.start()
+        service.metrics.ready(True)
+        yield
+        service.metrics.ready(False)
+        service.engine.stop()
+        service.codecs.close()
+
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.service = service
+    for router in (routes.router, health.models, health.router, health.index):
+        app.include_router(router)
+    app.add_exception_handler(ServiceError, answer_service_error)
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_middleware(
+        RequestMiddleware,
+        metrics=service.metrics,
+        version=service.engine.runtime.version,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    return app
+
+
+def build_service(settings: Settings) -> Service:
+    """Everything behind the routes, warmed up and not yet started."""
+    metrics = Metrics()
+    runtime = Runtime(
+        checkpoint.load(settings.checkpoint, expected_sha256=settings.checkpoint_sha256),
+        _device(settings.device),
+        precision=settings.precision,
+        encode_precision=settings.encode_precision,
+        max_batch_size=settings.max_batch_size,
+    )
+    engine = Engine(
+        runtime,
+        metrics,
+        max_items=settings.max_images,
+        max_queued_items=settings.max_queued_items,
+        num_lanes=settings.device_threads,
+    )
+    limits = Limits(
+        max_images=settings.max_images,
+        max_body_bytes=settings.max_body_bytes,
+        max_image_pixels=settings.max_image_pixels,
+        request_timeout_seconds=settings.request_timeout_seconds,
+    )
+    return Service(
+        engine=engine,
+        codecs=Codecs(settings.codec_threads or available_cores(), metrics),
+        metrics=metrics,
+        limits=limits,
+        png_compression=settings.png_compression,
+        sample_request=sample_request(settings.max_images),
+    )
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the limits and shapes of what is served."""
+    if app.openapi_schema is None:
+        service: Service = app.state.service
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = documents.components(
+            service.sample_request, service.engine.runtime.metadata.latent_dim, service.limits.max_images
+        )
+        document.setdefault("components", {})["schemas"] = dict(sorted(schemas.items()))
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _device(name: str) -> torch.device:
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

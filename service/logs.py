@@ -1,0 +1,54 @@
+"""Structured logs: one JSON object a line, or plain text for people."""
+
+import datetime
+import json
+import logging
+import sys
+import warnings
+from typing import Literal
+
+LogFormat = Literal["json", "text"]
+
+
+def configure(log_format: LogFormat, level: str) -> None:
+    """Send every log record to standard error in one format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Pillow warns once for each damaged tag of an upload: whoever sends one would fill the log.
+    warnings.filterwarnings("ignore", module="PIL")
+
+
+def fields(record: logging.LogRecord) -> dict[str, object]:
+    """What the caller gave as `extra={"fields": {...}}`."""
+    return dict(getattr(record, "fields", {}))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (RFC 3339), level, logger, message, and the caller's fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render one record."""
+        time = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        line: dict[str, object] = {
+            "time": time.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **fields(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level, message and fields on a line for a person."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render one record."""
+        extra = " ".join(f"{name}={value}" for name, value in fields(record).items())
+        return f"{super().format(record)}  {extra}".rstrip()

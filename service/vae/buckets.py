@@ -1,0 +1,66 @@
+"""Which batch sizes the device runs: measured, not guessed, and only those that give the same bits.
+
+A batch is padded up to a bucket. Kernels choose their way of adding by the size of the batch, so the
+smallest batches may differ in the last bit; a size that does is left out, and what would have used
+it is padded to the next. So an answer never depends on what shared its batch.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from service.vae.operations import Array, Arrays
+
+CPU_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
+CUDA_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+# A larger batch must bring at least this share of the best throughput to be worth its latency.
+GOOD_ENOUGH = 0.95
+
+
+def measure(run: Callable[[Array], Arrays], inputs: Array, sizes: Sequence[int]) -> dict[int, float]:
+    """Seconds a batch of each size takes, for the sizes whose results equal the largest size's bit by bit.
+
+    Every row of the inputs is compared, at whatever place of the batch it falls. Since small
+    batches are what kernels treat apart, a size that differs rules out all below it.
+
+    Args:
+        run: Rows in, rows out; the first dimension is the batch.
+        inputs: As many rows as the largest size.
+        sizes: Ascending, the last one the reference.
+    """
+    largest = sizes[-1]
+    run(inputs)
+    started = time.perf_counter()
+    reference = run(inputs)
+    seconds = {largest: time.perf_counter() - started}
+    for size in reversed(sizes[:-1]):
+        run(inputs[:size])
+        fastest = float("inf")
+        for first in range(0, largest, size):
+            start = min(first, largest - size)
+            rows = slice(start, start + size)
+            started = time.perf_counter()
+            results = run(inputs[rows])
+            fastest = min(fastest, time.perf_counter() - started)
+            if not all(np.array_equal(a, b[rows]) for a, b in zip(results, reference, strict=True)):
+                return seconds
+        seconds[size] = fastest
+    return seconds
+
+
+def choose(seconds: Mapping[int, float], max_size: int | None = None) -> tuple[int, ...]:
+    """Choose the buckets from measured seconds a batch, ascending.
+
+    The largest is the smallest size with nearly the best throughput; a size that takes as long as a
+    larger one is left out, since padding to that costs nothing.
+    """
+    allowed = {size: took for size, took in seconds.items() if max_size is None or size <= max_size}
+    allowed = allowed or {min(seconds): seconds[min(seconds)]}
+    best = max(size / took for size, took in allowed.items())
+    largest = min(size for size, took in allowed.items() if size / took >= GOOD_ENOUGH * best)
+    buckets = [largest]
+    for size in sorted((size for size in allowed if size < largest), reverse=True):
+        if allowed[size] < allowed[buckets[-1]]:
+            buckets.append(size)
+    return tuple(reversed(buckets))

@@ -1,0 +1,140 @@
+"""The arithmetic of the network: which precision is fastest here and still true to the checkpoint.
+
+A lower precision is taken only after the golden values of the checkpoint came out of it within the
+tolerances of service.checkpoint; otherwise the next one is tried and the reason is kept.
+"""
+
+import copy
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from service.checkpoint import Checkpoint, VAEModule, as_vae, without_deprecation_warning
+from service.errors import InvalidCheckpoint
+
+
+class Precision(StrEnum):
+    """AUTO takes the fastest that stays within tolerance; TF32 is for CUDA only."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    TF32 = "tf32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+CANDIDATES = {
+    "cpu": (Precision.FLOAT32, Precision.BFLOAT16),
+    "cuda": (Precision.FLOAT32, Precision.TF32, Precision.BFLOAT16, Precision.FLOAT16),
+}
+DTYPES = {
+    Precision.FLOAT32: torch.float32,
+    Precision.TF32: torch.float32,
+    Precision.BFLOAT16: torch.bfloat16,
+    Precision.FLOAT16: torch.float16,
+}
+NUM_TIMED_RUNS = 3
+
+
+class Placed:
+    """A checkpoint's module on a device in one precision, frozen.
+
+    Args:
+        checkpoint: As loaded.
+        device: Where its weights go.
+        precision: Not AUTO.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: Precision) -> None:
+        self.precision = precision
+        module = copy.deepcopy(checkpoint.module).to(device=device, dtype=DTYPES[precision])
+        with without_deprecation_warning():
+            self._module: VAEModule = as_vae(torch.jit.freeze(module, preserved_attrs=["encode", "decode"]))
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See VAEModule.encode."""
+        self._allow_tf32()
+        return self._module.encode(images)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """See VAEModule.decode."""
+        self._allow_tf32()
+        return self._module.decode(z)
+
+    def _allow_tf32(self) -> None:
+        # Read when a kernel is launched, so also when a CUDA graph is captured.
+        allowed = "tf32" if self.precision is Precision.TF32 else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = allowed
+        torch.backends.cudnn.conv.fp32_precision = allowed  # type: ignore[attr-defined]
+
+
+def place_decoder(
+    checkpoint: Checkpoint, device: torch.device, precision: Precision
+) -> tuple[Placed, list[str]]:
+    """Place the module for decoding in the precision asked for.
+
+    Returns:
+        The placed module, and one sentence for each precision that was out of tolerance.
+
+    Raises:
+        InvalidCheckpoint: Even float32 is out of tolerance on this device.
+    """
+    z = torch.from_numpy(checkpoint.golden.z).to(device)
+
+    def problem(placed: Placed) -> str | None:
+        return checkpoint.golden.pixel_difference(placed.decode(z).cpu().numpy())
+
+    return _place(checkpoint, device, precision, lambda placed: placed.decode(z), problem)
+
+
+def place_encoder(
+    checkpoint: Checkpoint, device: torch.device, precision: Precision
+) -> tuple[Placed, list[str]]:
+    """Place the module for encoding in the precision asked for; see place_decoder."""
+    images = torch.from_numpy(checkpoint.golden.images).to(device)
+
+    def problem(placed: Placed) -> str | None:
+        mu, log_var = placed.encode(images)
+        return checkpoint.golden.latent_difference(mu.cpu().numpy(), log_var.cpu().numpy())
+
+    return _place(checkpoint, device, precision, lambda placed: placed.encode(images), problem)
+
+
+def _place(
+    checkpoint: Checkpoint,
+    device: torch.device,
+    precision: Precision,
+    run: Callable[[Placed], object],
+    problem: Callable[[Placed], str | None],
+) -> tuple[Placed, list[str]]:
+    asked = CANDIDATES[device.type] if precision is Precision.AUTO else (precision, Precision.FLOAT32)
+    fitting: dict[Placed, float] = {}
+    refusals = []
+    with torch.inference_mode():
+        for candidate in dict.fromkeys(asked):
+            placed = Placed(checkpoint, device, candidate)
+            difference = problem(placed)
+            if difference is None:
+                fitting[placed] = _seconds(lambda placed=placed: run(placed), device)  # type: ignore[misc]
+            else:
+                refusals.append(f"{candidate} is not used: {difference}")
+            if fitting and precision is not Precision.AUTO:
+                break
+    if not fitting:
+        raise InvalidCheckpoint("golden", f"out of tolerance on {device}: {'; '.join(refusals)}")
+    return min(fitting, key=lambda placed: fitting[placed]), refusals
+
+
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
+    """The fastest of a few runs after a warm one."""
+    fastest = float("inf")
+    for _ in range(1 + NUM_TIMED_RUNS):
+        started = time.perf_counter()
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        fastest = min(fastest, time.perf_counter() - started)
+    return fastest

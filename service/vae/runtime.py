@@ -1,0 +1,116 @@
+"""A loaded checkpoint on a device: its precision, its buckets, and running whole batches.
+
+Synchronous and without a queue; the engine decides what is run and when.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import torch
+
+from service.checkpoint import Checkpoint
+from service.vae import buckets
+from service.vae.cpu import CpuExecutor
+from service.vae.cuda import CudaExecutor
+from service.vae.noise import draw_noise
+from service.vae.operations import Array, Arrays, Operation, Program, programs
+from service.vae.precision import Precision, place_decoder, place_encoder
+
+
+class Executor(Protocol):
+    """Runs programs on one kind of device."""
+
+    def prepare_thread(self) -> None:
+        """Called once by each thread that launches batches."""
+
+    def launch(self, operation: Operation, parts: Sequence[Array], size: int) -> Callable[[], Arrays]:
+        """Start a batch padded to `size` rows; the returned function waits for its results."""
+
+
+class Runtime:
+    """One checkpoint on one device, warmed and ready; inputs and outputs are those of Operation, in numpy.
+
+    Args:
+        checkpoint: As loaded, on the CPU.
+        device: Where to run.
+        precision: Of decoding.
+        encode_precision: Of encoding, in ENCODE and RECONSTRUCT alike.
+        max_batch_size: Upper bound on the buckets, None for the measured best.
+
+    Attributes:
+        metadata: The checkpoint's.
+        sha256: The checkpoint's.
+        version: The first 12 digits of sha256, what answers are stamped with.
+        precision: The precision of decoding in use.
+        encode_precision: The precision of encoding in use.
+        refusals: Why a precision was not taken, one sentence each.
+        seconds: Measured seconds of a batch of each operation and bucket, ascending.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        *,
+        precision: Precision = Precision.AUTO,
+        encode_precision: Precision = Precision.FLOAT32,
+        max_batch_size: int | None = None,
+    ) -> None:
+        self.metadata = checkpoint.metadata
+        self.sha256 = checkpoint.sha256
+        self.version = checkpoint.sha256[:12]
+        self.device = device
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        decoder, slow_decoders = place_decoder(checkpoint, device, precision)
+        encoder, slow_encoders = place_encoder(checkpoint, device, encode_precision)
+        self.precision, self.encode_precision = decoder.precision, encoder.precision
+        self.refusals = slow_decoders + slow_encoders
+        self._executor = _executor(programs(encoder.encode, decoder.decode), device)
+        self.seconds = self._warm_up(max_batch_size)
+
+    @property
+    def num_lanes(self) -> int | None:
+        """How many threads may launch batches side by side; None for as many as there are cores."""
+        return None if self.device.type == "cpu" else 1
+
+    @property
+    def num_staged(self) -> int:
+        """How many batches a thread may launch ahead of the one that it waits for."""
+        return 0 if self.device.type == "cpu" else 1
+
+    def largest_bucket(self, operation: Operation) -> int:
+        """The most rows that one batch can hold."""
+        return max(self.seconds[operation])
+
+    def bucket(self, operation: Operation, num: int) -> int:
+        """The batch size that so many rows are padded to."""
+        return next(size for size in self.seconds[operation] if size >= num)
+
+    def prepare_thread(self) -> None:
+        """Call once in each thread that launches batches."""
+        self._executor.prepare_thread()
+
+    def launch(self, operation: Operation, parts: Sequence[Array]) -> Callable[[], Arrays]:
+        """Start a batch of the rows of `parts`; the returned function waits and gives as many rows."""
+        num = sum(len(part) for part in parts)
+        return self._executor.launch(operation, parts, self.bucket(operation, num))
+
+    def _warm_up(self, max_batch_size: int | None) -> Mapping[Operation, Mapping[int, float]]:
+        """Run every operation at every candidate size, keep what is reproducible and worth its latency."""
+        sizes = buckets.CPU_SIZES if self.device.type == "cpu" else buckets.CUDA_SIZES
+        z = draw_noise(0, sizes[-1], self.metadata.latent_dim)
+        (images,) = self._executor.launch(Operation.DECODE, [z], sizes[-1])()
+        inputs = {Operation.DECODE: z, Operation.ENCODE: images, Operation.RECONSTRUCT: images}
+        seconds = {}
+        for operation, rows in inputs.items():
+            measured = buckets.measure(lambda part: self._run(operation, part), rows, sizes)  # noqa: B023
+            seconds[operation] = {size: measured[size] for size in buckets.choose(measured, max_batch_size)}
+        return seconds
+
+    def _run(self, operation: Operation, rows: Array) -> Arrays:
+        return self._executor.launch(operation, [rows], len(rows))()
+
+
+def _executor(programs: Mapping[Operation, Program], device: torch.device) -> Executor:
+    return CpuExecutor(programs) if device.type == "cpu" else CudaExecutor(programs, device)
