@@ -8,6 +8,7 @@ python -m service openapi --output openapi/openapi.json
 import argparse
 import json
 import logging
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -63,6 +64,9 @@ def serve(options: argparse.Namespace) -> int:
         log_config=None,
         timeout_keep_alive=settings.keep_alive_seconds,
     )
+    # uvicorn raises the signal that stopped it once more when it is done; a clean end is exit status 0.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listener])
     return 0
 
@@ -95,12 +99,14 @@ def _say_hello(app: FastAPI, host: str, port: int) -> None:
         log.warning(refusal)
     shape = "x".join(map(str, runtime.metadata.image_shape))
     name = f"{runtime.metadata.name} ({shape}, latent {runtime.metadata.latent_dim})"
-    log.info("serving %s on %s in %s at http://%s:%d", name, runtime.device, runtime.precision, host, port)
-    if sys.stderr.isatty() or sys.stdout.isatty():
-        address = f"http://{host}:{port}"
-        curl = f"curl -s {address}/sample -d '{{\"n\":16}}' -H 'content-type: application/json'"
-        print(f"\n  Serving {name} at {address}  (documents: {address}/docs)\n  Try:\n", flush=True)
-        print(f"    {curl} -H 'accept: image/png' -o samples.png\n", flush=True)
+    address = f"http://{host}:{port}"
+    log.info("serving %s on %s in %s at %s", name, runtime.device, runtime.precision, address)
+    print(
+        f"\n  {name} at {address}, documents at {address}/docs. Try:\n\n"
+        f"    curl -s {address}/sample -d '{{\"n\":16}}' -H 'content-type: application/json'"
+        " -H 'accept: image/png' -o samples.png\n",
+        flush=True,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket | None:

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, or plain text for people."""
+"""Structured logs: one JSON object a line for machines, or plain text for people."""
 
 import datetime
 import json
@@ -7,14 +7,16 @@ import sys
 import warnings
 from typing import Literal
 
-LogFormat = Literal["json", "text"]
+LogFormat = Literal["auto", "json", "text"]
 
 
 def configure(log_format: LogFormat, level: str) -> None:
-    """Send every log record to standard error in one format."""
+    """Send every log record to standard error in one format; auto is text on a terminal, else JSON."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("uvicorn").setLevel("WARNING")
     # Pillow warns once for each damaged tag of an upload: whoever sends one would fill the log.
     warnings.filterwarnings("ignore", module="PIL")
 

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     keep_alive_seconds: int = Field(
         75, ge=1, description="Idle connections stay open so long: longer than the load balancer keeps them"
     )
-    log_format: LogFormat = Field("json", description="json or text")
+    log_format: LogFormat = Field("auto", description="auto (text on a terminal, else json), json or text")
     log_level: str = Field("info", description="debug, info, warning or error")
 
     @field_validator("device")
