@@ -1,0 +1,66 @@
+"""Figures to tables, which are Markdown too, so that they can be copied into the README."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def show(results: Mapping[str, Any], console: Console) -> None:
+    """Print every table that there are figures for."""
+    kind = results["machine"]
+    console.print(f"\n{kind['cpu']}, {kind['cores']} cores, {' '.join(kind['flags'])}; torch {kind['torch']}")
+    if "floor" in results:
+        _show_floor(results["floor"], console)
+    if "service" in results:
+        _show_service(results["service"], console)
+
+
+def _show_floor(floor: Mapping[str, Any], console: Console) -> None:
+    threads = list(dict.fromkeys(row["threads"] for row in floor["model"]))
+    sizes = sorted({row["size"] for row in floor["model"]})
+    table = _table(
+        "Bare module, images/s by batch size", ["form", "precision", "operation", "threads"], sizes
+    )
+    groups: dict[tuple[str, ...], dict[int, float]] = {}
+    for row in floor["model"]:
+        key = (row["form"], row["precision"], row["operation"], row["threads"])
+        groups.setdefault(key, {})[row["size"]] = row["items_per_second"]
+    for key, rates in sorted(groups.items(), key=lambda item: (*item[0][:3], threads.index(item[0][3]))):
+        table.add_row(*key, *(f"{rates[size]:,.0f}" for size in sizes))
+    console.print(table)
+    table = _table("Codecs, CPU microseconds an image", ["codec"], ["us"])
+    for name, value in floor["codecs"].items():
+        table.add_row(name, f"{value:,}" if name.endswith("bytes") else f"{1e6 * value:,.1f}")
+    console.print(table)
+
+
+def _show_service(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
+    numbers = ["clients", "req/s", "images/s", "p50 ms", "p99 ms", "p99.9 ms", "errors", "floor req/s"]
+    shares = ["of floor", "less wrk", "less others", "of CPU time", "server cores", "wrk", "others", "RSS MB"]
+    table = _table("Service under load", ["form", "precision", "workload"], numbers + shares)
+    for row in rows:
+        table.add_row(
+            *(row[key] for key in ("form", "precision", "workload")),
+            f"{row['clients']}",
+            *(f"{row[key]:,.0f}" for key in ("requests_per_second", "images_per_second")),
+            *(f"{1000 * row[f'{key}_seconds']:,.1f}" for key in ("p50", "p99", "p999")),
+            f"{row['num_errors']}",
+            f"{row['floor_requests_per_second']:,.0f}",
+            *(f"{row[f'of_{key}']:.2f}" for key in ("floor", "floor_less_wrk", "floor_less_others")),
+            f"{row['of_core_seconds']:.2f}",
+            *(f"{row[f'{key}_cores']:.2f}" for key in ("server", "wrk", "other")),
+            f"{row['rss_bytes'] / 1e6:,.0f}",
+        )
+    console.print(table)
+
+
+def _table(title: str, names: Sequence[str], numbers: Sequence[object]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.MARKDOWN)
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for number in numbers:
+        table.add_column(str(number), justify="right", no_wrap=True)
+    return table
