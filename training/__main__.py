@@ -84,7 +84,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     checkpoint = options.checkpoint
-    target = options.to or checkpoint.with_suffix(".pt")
+    target = options.to or checkpoint.parent / f"{checkpoint.stem}.pt"
     if checkpoint.is_dir():
         folder = RunFolder(checkpoint)
         checkpoint, target = folder.best(), options.to or folder.exported

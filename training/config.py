@@ -183,7 +183,7 @@ def _with_change(values: dict[str, Any], path: list[str], value: Any) -> dict[st
     if not rest:
         return {**values, head: yaml.safe_load(value) if isinstance(value, str) else value}
     inner = values.get(head) or {}
-    if not isinstance(inner, Mapping):
+    if not isinstance(inner, Mapping) or head not in Config.model_fields:
         raise ConfigError(f"there is no key {'.'.join(path)!r}{_nearest('.'.join(path), config_keys())}")
     return {**values, head: _with_change(dict(inner), rest, value)}
 

@@ -44,7 +44,7 @@ def bernoulli_nll(images: Tensor, logits: Tensor) -> Tensor:
         raise ValueError(
             "a Bernoulli likelihood is of binary pixels; these are grey: binarize or use a Gaussian"
         )
-    return functional.binary_cross_entropy_with_logits(images, logits, reduction="none").flatten(1).sum(dim=1)
+    return functional.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(dim=1)
 
 
 class GaussianLikelihood(nn.Module):

@@ -44,6 +44,7 @@ def _sprites(config: DataConfig, *, seed: int) -> ImageSplits:
     num_channels, height, width = config.image_shape
     if num_channels != 3:
         raise DataError(f"sprites are in colour: data.image_shape needs 3 channels, not {num_channels}")
-    train, validation = seeded_split(NUM_SPRITES, validation_fraction=config.validation_fraction, seed=seed)
-    images = draw_sprites(NUM_SPRITES, height=height, width=width, seed=seed).images
+    num_sprites = NUM_SPRITES if config.limit is None else min(NUM_SPRITES, 2 * config.limit)
+    train, validation = seeded_split(num_sprites, validation_fraction=config.validation_fraction, seed=seed)
+    images = draw_sprites(num_sprites, height=height, width=width, seed=seed).images
     return ImageSplits(images[train][: config.limit], images[validation][: config.limit])

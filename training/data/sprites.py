@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 SHAPES = ("ellipse", "triangle", "square", "star")
-BACKGROUND = 0.06
+BACKGROUND = 0.2  # of the sprite's brightness, in its hue: a colour that fills the picture is learnt at once
 CHUNK = 512  # sprites drawn at a time, so that the work fits the cache
 
 
@@ -69,10 +69,15 @@ def _drawn(
         shape, cos * across + sin * down, cos * down - sin * across, scale[:, None, None]
     )
     coverage = (0.5 - distance * half_side).clamp(0, 1)[:, None]
-    thirds = torch.tensor([0.0, 1 / 3, 2 / 3])
-    colour = 0.6 + 0.4 * torch.cos(2 * math.pi * (hue[:, None] - thirds))
-    pixels = BACKGROUND + coverage * (colour[:, :, None, None] - BACKGROUND)
+    colour = _colour(hue)
+    pixels = (BACKGROUND + (1 - BACKGROUND) * coverage) * colour[:, :, None, None]
     return (pixels * 255).round().to(torch.uint8)
+
+
+def _colour(hue: Tensor) -> Tensor:
+    """RGB in [0, 1], (N, 3), of hues: the pure colours of HSV, lightened a little."""
+    sixths = (6 * hue[:, None] + torch.tensor([0.0, 4.0, 2.0])) % 6
+    return 0.2 + 0.8 * ((sixths - 3).abs() - 1).clamp(0, 1)
 
 
 def _signed_distance(shape: Tensor, u: Tensor, v: Tensor, radius: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def _read(checkpoint: Path) -> dict[str, Any]:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ExportError(f"{checkpoint} cannot be read: {error.strerror}") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError):
+    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError):
         state = None
     if not isinstance(state, dict) or not {"config", "state_dict", "epoch", "global_step"} <= state.keys():
         raise ExportError(

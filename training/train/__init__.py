@@ -43,6 +43,8 @@ def train(config: Config, *, runs: Path, resume: bool = False) -> Path | None:
     """
     _quiet_lightning()
     folder = RunFolder(runs / config.name)
+    if resume:
+        folder.stored_config()
     splits = load_splits(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     _prepare(folder, config=config, resume=resume)
@@ -84,6 +86,10 @@ def _quiet_lightning() -> None:
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    # The rest of the epoch is drawn in a new random order, which is all that Lightning warns of.
+    warnings.filterwarnings(
+        "ignore", ".*resuming from a checkpoint that ended before the epoch", module="lightning"
+    )
     warnings.filterwarnings("ignore", ".*does not have many workers", module="lightning")
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty", module="lightning")
 

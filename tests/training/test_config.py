@@ -1,0 +1,94 @@
+import shlex
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from training.config import build_config, command_line, config_keys, load_preset, preset_names
+from training.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_that_ships_loads(name: str) -> None:
+    assert load_preset(name).preset == name
+
+
+def test_the_presets_are_those_of_the_readme() -> None:
+    assert preset_names() == ["celeba-vanilla", "fashion-mnist", "folder", "mnist", "sprites"]
+
+
+def test_celeba_vanilla_has_the_articles_numbers() -> None:
+    config = load_preset("celeba-vanilla")
+    assert config.model.latent_dim == 128
+    assert config.model.hidden_channels == (32, 64, 128, 256, 512)
+    assert (config.optimizer.batch_size, config.optimizer.learning_rate) == (64, 0.005)
+    assert config.optimizer.gamma == 0.95
+    assert config.seed == 1265
+    assert config.data.preprocessing.crop == 148
+    assert config.data.image_shape == (3, 64, 64)
+
+
+def test_celeba_vanilla_weighs_the_kl_by_0_00025_against_the_mean_pixel_error() -> None:
+    sigma = load_preset("celeba-vanilla").loss.sigma
+    assert isinstance(sigma, float)
+    assert sigma**2 == pytest.approx(3 * 64 * 64 * 0.00025 / 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer.epoch": 3}, "no key 'optimizer.epoch'; did you mean 'optimizer.epochs'"),
+        ({"epochs": 3}, "no key 'epochs'; did you mean 'optimizer.epochs'"),
+        ({"seeds.x": 3}, "no key .*seed"),
+        ({"optimizer.epochs": 0}, "optimizer.epochs: .*greater than 0"),
+        ({"optimizer.epochs": "many"}, "optimizer.epochs: .*integer"),
+        ({"loss.sigma": "best"}, "loss.sigma"),
+        ({"loss.likelihood": "bernoulli"}, "binarize"),
+        ({"data.image_shape": [5, 8, 8]}, "data: .*channels"),
+        ({"name": "../x"}, "name: "),
+        ({"model": 3}, "model: "),
+    ],
+)
+def test_a_wrong_change_is_named_with_its_remedy(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_preset("sprites", changes=changes)
+
+
+def test_an_unknown_preset_is_named_with_the_nearest_one() -> None:
+    with pytest.raises(ConfigError, match="'fashion_mnist'; did you mean 'fashion-mnist'"):
+        load_preset("fashion_mnist")
+
+
+def test_strings_are_read_as_yaml() -> None:
+    config = load_preset("sprites", changes={"model.hidden_channels": "[8, 16]", "loss.sigma": "optimal"})
+    assert config.model.hidden_channels == (8, 16)
+    assert config.loss.sigma == "optimal"
+
+
+def test_the_command_of_a_changed_run_repeats_it() -> None:
+    changes = {"model.hidden_channels": [8, 16], "optimizer.epochs": 3, "name": "mine", "data.limit": 10}
+    config = load_preset("sprites", changes=changes)
+    words = shlex.split(command_line(config))
+    assert words[:6] == ["python", "-m", "training", "train", "--preset", "sprites"]
+    again = {"name": words[words.index("--name") + 1]}
+    again |= dict(word.split("=") for word in words if "=" in word)
+    assert load_preset("sprites", changes=again) == config
+
+
+def test_the_command_names_no_folder_of_this_machine() -> None:
+    config = load_preset("mnist", changes={"data.root": "/somewhere/mnist", "machine.workers": 2})
+    assert command_line(config) == "python -m training train --preset mnist --data DIR"
+
+
+def test_a_config_survives_json() -> None:
+    config = load_preset("celeba-vanilla", changes={"data.root": "x"})
+    assert build_config(config.model_dump(mode="json")) == config
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load_preset("sprites").optimizer.epochs = 3  # type: ignore[misc]
+
+
+def test_keys_are_dotted_and_complete() -> None:
+    assert {"seed", "optimizer.epochs", "data.preprocessing.crop", "machine.device"} <= set(config_keys())

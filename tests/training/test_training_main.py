@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from service.checkpoint import load
+from training.__main__ import main
+
+TINY = ["--set", "data.image_shape=[3,16,16]", "--set", "model.hidden_channels=[4,8]"]
+TINY += ["--limit", "32", "--latent", "2", "--epochs", "1", "--batch-size", "16", "--device", "cpu"]
+
+
+def test_train_trains_exports_and_prints_the_command_that_serves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--runs", str(tmp_path), *TINY]) == 0
+    exported = tmp_path / "sprites/model.pt"
+    assert f"VAE_CHECKPOINT={exported} make serve" in capsys.readouterr().out
+    assert load(exported).metadata.latent_dim == 2
+
+    assert main(["export", str(tmp_path / "sprites"), "--to", str(tmp_path / "again.pt")]) == 0
+    assert load(tmp_path / "again.pt").metadata.quality == load(exported).metadata.quality
+
+    assert main(["train", "--resume", str(tmp_path / "sprites"), "--epochs", "2", "--device", "cpu"]) == 0
+    assert load(exported).metadata.provenance.steps > load(tmp_path / "again.pt").metadata.provenance.steps
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--preset", "sprite"], "there is no preset 'sprite'; did you mean 'sprites'?"),
+        (["train", "--set", "optimizer.lr=1"], "no key 'optimizer.lr'"),
+        (["train", "--set", "epochs"], "--set takes key=value, not 'epochs'"),
+        (["train", "--data", "nowhere"], "the data folder nowhere does not exist"),
+        (["train", "--preset", "mnist"], "needs its folder: add --data DIR"),
+        (["train", "--resume"], "nothing to resume"),
+        (["train", "--resume", "--latent", "3"], "model.latent_dim cannot be changed in a resumed run"),
+        (["train", "--epochs", "x"], "optimizer.epochs"),
+        (["export", "nowhere.ckpt"], "nowhere.ckpt cannot be read"),
+        (["export", "."], "holds no finished epoch"),
+    ],
+)
+def test_an_error_is_one_line_with_the_remedy(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    printed = capsys.readouterr().err.strip()
+    assert message in printed
+    assert printed.count("\n") == 0
+
+
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_help_teaches_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    assert f"python -m training {command}" in capsys.readouterr().out.split("examples:")[1]
