@@ -131,7 +131,7 @@ def _shrink_while_decoding(image: Image.Image, preprocessing: Preprocessing, siz
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode == mode:
+    if image.mode == mode and not image.has_transparency_data:
         image.load()
         return image
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
