@@ -235,7 +235,7 @@ def _read_extra_files(path: Path, content: bytes) -> tuple[Metadata, Golden]:
             return metadata, Golden(
                 **{field.name: arrays[field.name] for field in dataclasses.fields(Golden)}
             )
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidCheckpoint(GOLDEN_FILE, f"cannot be read from {path}: {error}") from None
 
 

@@ -1,0 +1,113 @@
+"""The smallest VAE that keeps the checkpoint contract; every answer can be computed by hand.
+
+Images are 3x8x8, latents have 4 numbers, one for each quadrant (top left, top right, bottom left,
+bottom right). Everything is linear:
+
+    decode: channel c of quadrant k is 128 + GAINS[c] * z[k], rounded half to even, clamped to 0..255
+    encode: mu[k] is (mean of red over quadrant k - 128) / GAINS[0], log_var[k] is -1 - k
+"""
+
+import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from service import checkpoint
+from service.checkpoint import Float32Array, Metadata, Preprocessing, Provenance, UInt8Array
+
+IMAGE_SHAPE = (3, 8, 8)
+LATENT_DIM = 4
+GAINS = (32.0, 16.0, -32.0)
+LOG_VAR = (-1.0, -2.0, -3.0, -4.0)
+NAME = "tiny"
+
+
+class TinyVAE(nn.Module):
+    """The module that is scripted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        quadrants = quadrant_masks()
+        gains = np.array(GAINS).reshape(1, 3, 1, 1)
+        self.decode_weight = nn.Parameter(
+            torch.from_numpy((quadrants[:, None] * gains).reshape(4, -1)).float()
+        )
+        self.encode_weight = nn.Parameter(torch.from_numpy(quadrants.reshape(4, -1).T.copy()).float())
+        self.register_buffer("log_var", torch.tensor(LOG_VAR))
+
+    @torch.jit.export
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of red in each quadrant, and constants."""
+        red = images[:, 0].flatten(1).to(self.encode_weight.dtype)
+        mu = ((red @ self.encode_weight).float() / 16.0 - 128.0) / 32.0
+        return mu, self.log_var.float().expand(mu.size(0), 4).contiguous()
+
+    @torch.jit.export
+    def decode(self, z: Tensor) -> Tensor:
+        """Four quadrants of flat colour."""
+        pixels = (z.to(self.decode_weight.dtype) @ self.decode_weight).float() + 128.0
+        return pixels.round().clamp(0.0, 255.0).to(torch.uint8).view(-1, 3, 8, 8)
+
+
+def quadrant_masks() -> np.ndarray:
+    """One 8x8 mask of ones for each quadrant: (4, 8, 8)."""
+    masks = np.zeros((4, 8, 8))
+    for k in range(4):
+        top, left = 4 * (k // 2), 4 * (k % 2)
+        masks[k, top : top + 4, left : left + 4] = 1
+    return masks
+
+
+def decoded(z: Float32Array) -> UInt8Array:
+    """What latents (N, 4) must decode to: uint8 (N, 8, 8, 3), by the formula above."""
+    z = np.asarray(z, np.float32)
+    quadrants = np.stack([np.float32(128) + np.float32(gain) * z for gain in GAINS], axis=-1)
+    pixels = np.clip(np.rint(quadrants), 0, 255).astype(np.uint8).reshape(-1, 2, 2, 3)
+    return pixels.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def encoded_mu(images: UInt8Array) -> Float32Array:
+    """What images (N, 8, 8, 3) must encode to: float32 (N, 4), by the formula above."""
+    red = np.asarray(images)[..., 0].astype(np.float64).reshape(-1, 2, 4, 2, 4)
+    return ((red.mean(axis=(2, 4)).reshape(-1, 4) - 128.0) / 32.0).astype(np.float32)
+
+
+def scripted() -> torch.jit.ScriptModule:
+    """The module as TorchScript."""
+    with checkpoint.without_deprecation_warning():
+        return torch.jit.script(TinyVAE().eval())
+
+
+def metadata(**changes: object) -> Metadata:
+    """Metadata that fits the module, with `changes` to its fields."""
+    provenance = Provenance(
+        dataset="none",
+        num_training_images=1,
+        preset="tiny",
+        command="by hand",
+        config={},
+        epochs=0,
+        steps=0,
+        torch_version=torch.__version__,
+    )
+    fields = {
+        "name": NAME,
+        "created_at": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
+        "architecture": "linear",
+        "image_shape": IMAGE_SHAPE,
+        "latent_dim": LATENT_DIM,
+        "preprocessing": Preprocessing(crop="square"),
+        "likelihood": "gaussian",
+        "provenance": provenance,
+        "quality": {"elbo": -1.5},
+        "export_difference": {"mu": 0.0},
+    }
+    return Metadata.model_validate({**fields, **changes})
+
+
+def save(path: Path, **changes: object) -> Path:
+    """Write the tiny checkpoint, with `changes` to its metadata."""
+    checkpoint.save(path, scripted(), metadata(**changes))
+    return path
