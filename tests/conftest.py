@@ -1,0 +1,98 @@
+"""What tests share: a device, a tiny real checkpoint, an app in this process, a live server, real data."""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.settings import Settings
+from tests import tiny_vae
+from tests.live_server import LiveServer
+
+ROOT = Path(__file__).parents[1]
+
+RunningApp = Callable[..., AbstractAsyncContextManager[tuple[FastAPI, httpx.AsyncClient]]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="where models run: cpu (default), cuda or cuda:N")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if str(config.getoption("--device")).startswith("cuda"):
+        return
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs --device cuda"))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> torch.device:
+    return torch.device(request.config.getoption("--device"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """The developer's own VAE_* settings change no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("VAE_") and name != "VAE_TEST_DATA"]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real checkpoint file whose answers can be computed by hand; see tests/tiny_vae.py."""
+    return tiny_vae.save(tmp_path_factory.mktemp("checkpoint") / "tiny.pt")
+
+
+@pytest.fixture(scope="session")
+def running_app(tiny_checkpoint: Path, device: torch.device) -> RunningApp:
+    """Start an app in this process: `async with running_app(max_images=2) as (app, client)`."""
+
+    @asynccontextmanager
+    async def run(**changes: object) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
+        settings = {
+            "checkpoint": tiny_checkpoint,
+            "device": str(device),
+            "precision": "float32",
+            "device_threads": 2,
+            "codec_threads": 2,
+        }
+        app = create_app(Settings(**{**settings, **changes}))
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://service") as client,
+        ):
+            yield app, client
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[LiveServer]:
+    """The service as a process of its own, with the shipped checkpoint."""
+    with LiveServer("--device", str(request.config.getoption("--device"))) as live:
+        yield live
+    assert live.exit_code == 0
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets; VAE_TEST_DATA says where it is, `../shared/data` being the default."""
+    folder = Path(os.environ.get("VAE_TEST_DATA", ROOT.parent / "shared" / "data")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} does not exist; VAE_TEST_DATA names another folder")
+    return folder

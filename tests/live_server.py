@@ -1,0 +1,78 @@
+"""The service as an operator starts it: a process of its own, on a free port, stopped by SIGTERM."""
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Self
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 120
+STOP_SECONDS = 30
+
+
+class LiveServer:
+    """A running `python -m service serve`; a context manager.
+
+    Args:
+        flags: Of `serve`, beside `--port 0`.
+
+    Attributes:
+        url: Where it listens.
+        exit_code: After it was stopped.
+    """
+
+    def __init__(self, *flags: str) -> None:
+        self._flags = flags
+        self.url = ""
+        self.exit_code: int | None = None
+        self._lines: list[str] = []
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "service", "serve", "--port", "0", *self._flags]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("VAE_")}
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
+        ports: queue.Queue[str] = queue.Queue()
+        assert self._process.stderr is not None
+        self._reader = threading.Thread(target=self._read, args=(self._process.stderr, ports), daemon=True)
+        self._reader.start()
+        self.url = ports.get(timeout=START_SECONDS)
+        if not self.url:
+            raise RuntimeError(f"the server did not start: {self.log()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self.exit_code = self._process.wait(STOP_SECONDS)
+        finally:
+            self._process.kill()
+        self._reader.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+    def log(self) -> str:
+        """Everything it wrote to standard error so far."""
+        return "".join(self._lines)
+
+    def _read(self, stream: IO[str], urls: "queue.Queue[str]") -> None:
+        for line in stream:
+            self._lines.append(line)
+            found = re.search(r"at (http://\S+)", _message(line))
+            if found:
+                urls.put(found[1])
+        urls.put("")
+
+
+def _message(line: str) -> str:
+    try:
+        return str(json.loads(line).get("message", ""))
+    except ValueError:
+        return ""
