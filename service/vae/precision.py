@@ -5,6 +5,7 @@ tolerances of service.checkpoint; otherwise the next one is tried and the reason
 """
 
 import copy
+import logging
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from service.checkpoint import Checkpoint, VAEModule, as_vae, without_deprecation_warning
 from service.errors import InvalidCheckpoint
+from service.vae.packing import pack
 
 
 class Precision(StrEnum):
@@ -36,7 +38,10 @@ DTYPES = {
     Precision.BFLOAT16: torch.bfloat16,
     Precision.FLOAT16: torch.float16,
 }
+METHODS = ("encode", "decode")
 NUM_TIMED_RUNS = 3
+
+log = logging.getLogger(__name__)
 
 
 class Placed:
@@ -50,9 +55,14 @@ class Placed:
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: Precision) -> None:
         self.precision = precision
-        module = copy.deepcopy(checkpoint.module).to(device=device, dtype=DTYPES[precision])
-        with without_deprecation_warning():
-            self._module: VAEModule = as_vae(torch.jit.freeze(module, preserved_attrs=["encode", "decode"]))
+        frozen = _frozen(checkpoint, device, precision)
+        if device.type == "cpu":
+            try:
+                pack(frozen, METHODS)
+            except (RuntimeError, AttributeError, TypeError) as error:
+                log.warning("weights are not packed, which costs speed only: %s", error)
+                frozen = _frozen(checkpoint, device, precision)
+        self._module: VAEModule = as_vae(frozen)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See VAEModule.encode."""
@@ -69,6 +79,13 @@ class Placed:
         allowed = "tf32" if self.precision is Precision.TF32 else "ieee"
         torch.backends.cuda.matmul.fp32_precision = allowed
         torch.backends.cudnn.conv.fp32_precision = allowed  # type: ignore[attr-defined]
+
+
+def _frozen(checkpoint: Checkpoint, device: torch.device, precision: Precision) -> torch.jit.ScriptModule:
+    module = copy.deepcopy(checkpoint.module).to(device=device, dtype=DTYPES[precision])
+    with without_deprecation_warning():
+        frozen: torch.jit.ScriptModule = torch.jit.freeze(module, preserved_attrs=list(METHODS))
+    return frozen
 
 
 def place_decoder(

@@ -10,7 +10,7 @@ import torch
 
 from service.checkpoint import Checkpoint
 from service.vae import buckets
-from service.vae.cpu import CpuExecutor
+from service.vae.cpu import CpuExecutor, keep_freed_memory
 from service.vae.cuda import CudaExecutor
 from service.vae.noise import draw_noise
 from service.vae.operations import Array, Arrays, Operation, Program, programs
@@ -61,6 +61,7 @@ class Runtime:
         self.version = checkpoint.sha256[:12]
         self.device = device
         if device.type == "cpu":
+            keep_freed_memory()
             torch.set_num_threads(1)
         decoder, slow_decoders = place_decoder(checkpoint, device, precision)
         encoder, slow_encoders = place_encoder(checkpoint, device, encode_precision)
