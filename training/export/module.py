@@ -8,6 +8,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from training.export.fast_form import fast_decoder, fast_encoder
 from training.export.layers import flattened, with_batch_norm_folded
 from training.models.vanilla import VanillaVAE
 
@@ -49,8 +50,11 @@ def build_module(model: VanillaVAE) -> ExportedVAE:
     encoder = [*with_batch_norm_folded(flattened(model.encoder)), heads]
     _take_levels(encoder[0])
     decoder = [model.decoder_input, *with_batch_norm_folded(flattened(model.decoder))]
-    exported = ExportedVAE(encoder=nn.Sequential(*encoder), decoder=nn.Sequential(*decoder))
-    return exported.requires_grad_(False).eval()
+    exported = ExportedVAE(
+        encoder=nn.Sequential(*fast_encoder(encoder, model.coarse_shape)),
+        decoder=nn.Sequential(*fast_decoder(decoder, model.image_shape)),
+    )
+    return exported.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
 
 def _side_by_side(mu: nn.Linear, log_var: nn.Linear) -> nn.Linear:

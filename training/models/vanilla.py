@@ -26,6 +26,7 @@ class VanillaVAE(nn.Module):
         self, image_shape: tuple[int, int, int], *, latent_dim: int, hidden_channels: Sequence[int]
     ) -> None:
         super().__init__()
+        self.image_shape = image_shape
         num_channels, height, width = image_shape
         sizes = [(height, width)]
         for _ in hidden_channels:

@@ -1,0 +1,70 @@
+"""Packed layers compute the same function, and the graph really has them."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from service.checkpoint import without_deprecation_warning
+from service.vae.packing import pack
+
+METHODS = ("encode", "decode")
+
+
+class Layers(nn.Module):
+    """Each layer and activation that is packed, and one of either that is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.plain = nn.Conv2d(8, 8, 3, padding=1)
+        self.up = nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1, output_padding=1)
+        self.norm = nn.GroupNorm(2, 4)
+        self.linear = nn.Linear(6, 8 * 4 * 4)
+
+    @torch.jit.export
+    def encode(self, images: Tensor) -> Tensor:
+        features = torch.relu(self.down(images.to(self.down.weight.dtype)))
+        return torch.sigmoid(self.plain(features))
+
+    @torch.jit.export
+    def decode(self, z: Tensor) -> Tensor:
+        features = self.linear(z.to(self.down.weight.dtype)).view(-1, 8, 4, 4)
+        return self.norm(torch.nn.functional.leaky_relu(self.up(features), 0.2))
+
+
+@pytest.fixture
+def layers() -> Layers:
+    torch.manual_seed(0)
+    return Layers().eval().requires_grad_(False)
+
+
+def frozen(layers: Layers) -> torch.jit.ScriptModule:
+    with without_deprecation_warning():
+        return torch.jit.freeze(torch.jit.script(layers), preserved_attrs=list(METHODS))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_packed_layers_compute_the_same(layers: Layers, batch_size: int) -> None:
+    module = frozen(layers)
+    pack(module, METHODS)
+
+    images, z = torch.randn(batch_size, 3, 9, 7), torch.randn(batch_size, 6)
+    with torch.inference_mode():
+        torch.testing.assert_close(module.encode(images), layers.encode(images))
+        torch.testing.assert_close(module.decode(z), layers.decode(z))
+
+
+def test_every_layer_is_packed_and_activations_are_fused(layers: Layers) -> None:
+    module = frozen(layers)
+    pack(module, METHODS)
+
+    kinds = [node.kind() for method in METHODS for node in getattr(module, method).graph.nodes()]
+    packed = sorted(kind for kind in kinds if kind.startswith("mkldnn::"))
+    assert packed == [
+        "mkldnn::_convolution_pointwise",
+        "mkldnn::_convolution_pointwise",
+        "mkldnn::_convolution_transpose_pointwise",
+        "mkldnn::_linear_pointwise",
+    ]
+    assert not {"aten::relu", "aten::leaky_relu"} & set(kinds)
+    assert {"aten::sigmoid", "aten::group_norm"} <= set(kinds)
