@@ -1,0 +1,361 @@
+"""The queue's promises, with a clock that is moved by hand and no device."""
+
+import threading
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.engine.batcher import OLDEST_SHARE, Batcher
+from service.engine.jobs import Batch, Job, Result
+from service.errors import DeadlineExceeded, InferenceFailed, NotReady, QueueFull
+from service.metrics import Metrics
+from service.vae.operations import Operation
+from tests.scrape import samples
+from tests.service.engine.fakes import Clock, ClosedLoop, answers, items_of, make_batcher, make_job
+
+JOIN_SECONDS = 30
+
+
+def submit(batcher: Batcher, jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        batcher.submit(job)
+
+
+def take(batcher: Batcher) -> Batch:
+    batch = batcher.take(wait=False)
+    assert batch is not None
+    return batch
+
+
+def work_off(batcher: Batcher) -> list[Batch]:
+    """Take and finish until nothing waits."""
+    batches = []
+    while (batch := batcher.take(wait=False)) is not None:
+        batcher.finish(batch, answers(batch))
+        batches.append(batch)
+    return batches
+
+
+def assert_answered(job: Job) -> None:
+    result = job.future.outcome
+    assert isinstance(result, Result)
+    doubled, negated = result.outputs
+    np.testing.assert_array_equal(doubled, 2 * job.inputs)
+    np.testing.assert_array_equal(negated, -job.inputs)
+
+
+def test_a_batch_leaves_at_once_with_whatever_waits() -> None:
+    batcher, job = make_batcher(limit=8), make_job(3)
+    batcher.submit(job)
+    assert take(batcher).num_items == 3
+    assert batcher.num_queued == 0
+
+
+def test_without_work_there_is_no_batch() -> None:
+    assert make_batcher().take(wait=False) is None
+
+
+def test_jobs_that_wait_together_share_a_batch() -> None:
+    batcher, jobs = make_batcher(limit=8), [make_job(1, first=10 * index) for index in range(5)]
+    submit(batcher, jobs)
+    batch = take(batcher)
+    assert [piece.job for piece in batch.slices] == jobs
+    batcher.finish(batch, answers(batch))
+    for job in jobs:
+        assert_answered(job)
+
+
+def test_a_batch_is_never_larger_than_its_limit() -> None:
+    batcher = make_batcher(limit=8)
+    submit(batcher, [make_job(5) for _ in range(5)])
+    assert [batch.num_items for batch in work_off(batcher)] == [8, 8, 8, 1]
+
+
+def test_a_batch_holds_one_operation_and_the_oldest_job_chooses_it() -> None:
+    batcher = make_batcher()
+    encode = make_job(1, operation=Operation.ENCODE, arrived=1)
+    decode = make_job(1, operation=Operation.DECODE, arrived=2)
+    late_encode = make_job(1, operation=Operation.ENCODE, arrived=3)
+    submit(batcher, [encode, decode, late_encode])
+    first, second = work_off(batcher)
+    assert [piece.job for piece in first.slices] == [encode, late_encode]
+    assert [piece.job for piece in second.slices] == [decode]
+
+
+@pytest.mark.parametrize("num_items", [1, 8, 9, 64])
+def test_a_split_job_is_joined_again_in_order(num_items: int) -> None:
+    batcher, job = make_batcher(limit=8), make_job(num_items, first=7)
+    batcher.submit(job)
+    assert len(work_off(batcher)) == -(-num_items // 8)
+    assert_answered(job)
+
+
+def test_a_split_job_is_joined_in_order_though_its_batches_end_in_another() -> None:
+    batcher, job = make_batcher(limit=4, num_lanes=3), make_job(12)
+    batcher.submit(job)
+    batches = [take(batcher) for _ in range(3)]
+    for batch in (batches[2], batches[0], batches[1]):
+        assert job.future.outcomes == []
+        batcher.finish(batch, answers(batch))
+    assert_answered(job)
+
+
+def test_one_image_goes_with_the_next_batch_beside_a_job_of_64() -> None:
+    batcher, large, small = make_batcher(limit=8), make_job(64), make_job(1, arrived=101)
+    batcher.submit(large)
+    first = take(batcher)
+    batcher.submit(small)
+    batcher.finish(first, answers(first))
+    second = take(batcher)
+    assert items_of(second, small) == [0]
+    assert second.num_items == 8
+
+
+def test_small_jobs_overtake_but_the_oldest_always_gets_its_share() -> None:
+    limit = 8
+    batcher, large = make_batcher(limit=limit), make_job(64)
+    batcher.submit(large)
+    rounds = 0
+    while not large.future.outcomes:
+        rounds += 1
+        submit(batcher, [make_job(1, arrived=100 + rounds) for _ in range(limit)])
+        batch = take(batcher)
+        assert len(items_of(batch, large)) >= limit * OLDEST_SHARE
+        batcher.finish(batch, answers(batch))
+    assert rounds == 64 / (limit * OLDEST_SHARE)
+
+
+def test_idle_lanes_share_one_request() -> None:
+    batcher, job = make_batcher(limit=8, num_lanes=4), make_job(8)
+    batcher.submit(job)
+    assert [take(batcher).num_items for _ in range(4)] == [2, 2, 2, 2]
+
+
+def test_a_busy_lane_gets_no_share() -> None:
+    batcher = make_batcher(limit=8, num_lanes=2)
+    batcher.submit(make_job(1))
+    take(batcher)
+    batcher.submit(make_job(6))
+    assert take(batcher).num_items == 6
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
+    clock = Clock()
+    batcher = make_batcher(clock, limit=8, max_queued_items=20)
+    batcher.submit(make_job(8))
+    batch = take(batcher)
+    clock.now += 2  # 8 items in 2 seconds: 4 a second
+    batcher.finish(batch, answers(batch))
+    submit(batcher, [make_job(15), make_job(5)])
+    refused = make_job(1)
+    with pytest.raises(QueueFull, match=r"20 of 20 places are taken, 1 more") as caught:
+        batcher.submit(refused)
+    assert caught.value.retry_after_seconds == pytest.approx(20 / 4)
+    assert batcher.num_queued == 20
+    assert refused.future.outcomes == []
+
+
+def test_several_lanes_work_a_backlog_off_sooner() -> None:
+    clock = Clock()
+    batcher = make_batcher(clock, limit=4, max_queued_items=20, num_lanes=2)
+    batcher.submit(make_job(8))
+    batches = [take(batcher), take(batcher)]
+    clock.now += 2  # two lanes with 4 items in 2 seconds each: 4 a second
+    for batch in batches:
+        batcher.finish(batch, answers(batch))
+    batcher.submit(make_job(20))
+    with pytest.raises(QueueFull) as caught:
+        batcher.submit(make_job(1))
+    assert caught.value.retry_after_seconds == pytest.approx(20 / 4)
+
+
+def test_items_that_left_the_queue_make_room() -> None:
+    batcher = make_batcher(limit=8, max_queued_items=8)
+    batcher.submit(make_job(8))
+    take(batcher)
+    batcher.submit(make_job(8))
+    assert batcher.num_queued == 8
+
+
+def test_a_job_whose_deadline_passed_never_reaches_the_device() -> None:
+    clock = Clock()
+    batcher = make_batcher(clock)
+    late, punctual = make_job(2, deadline=105.0), make_job(1, deadline=106.0)
+    submit(batcher, [late, punctual])
+    clock.now = 105.5
+    (batch,) = work_off(batcher)
+    assert [piece.job for piece in batch.slices] == [punctual]
+    assert isinstance(late.future.outcome, DeadlineExceeded)
+    assert "5.500 s" in str(late.future.outcome)
+    assert batcher.num_queued == 0
+
+
+def test_a_deadline_that_is_just_reached_is_still_met() -> None:
+    clock = Clock()
+    batcher, job = make_batcher(clock), make_job(1, deadline=105.0)
+    batcher.submit(job)
+    clock.now = 105.0
+    work_off(batcher)
+    assert_answered(job)
+
+
+def test_a_cancelled_job_does_not_shift_its_neighbours() -> None:
+    metrics = Metrics()
+    batcher = make_batcher(metrics=metrics)
+    before, cancelled, after = (make_job(2, first=10 * index) for index in range(3))
+    submit(batcher, [before, cancelled, after])
+    cancelled.future.cancel()
+    (batch,) = work_off(batcher)
+    assert [piece.job for piece in batch.slices] == [before, after]
+    assert_answered(before)
+    assert_answered(after)
+    assert cancelled.future.outcomes == []
+    assert samples(metrics.render())["vae_cancelled_total"] == 1
+
+
+def test_a_job_cancelled_in_a_batch_does_not_shift_its_neighbours() -> None:
+    batcher = make_batcher()
+    before, cancelled, after = (make_job(2, first=10 * index) for index in range(3))
+    submit(batcher, [before, cancelled, after])
+    batch = take(batcher)
+    cancelled.future.cancel()
+    batcher.finish(batch, answers(batch))
+    assert_answered(before)
+    assert_answered(after)
+    assert cancelled.future.outcomes == []
+
+
+def test_what_waits_of_a_cancelled_job_is_dropped() -> None:
+    batcher, job = make_batcher(limit=4), make_job(12)
+    batcher.submit(job)
+    first = take(batcher)
+    job.future.cancel()
+    assert batcher.take(wait=False) is None
+    assert batcher.num_queued == 0
+    batcher.finish(first, answers(first))
+    assert job.future.outcomes == []
+
+
+def test_a_failed_batch_fails_each_of_its_jobs_and_no_other() -> None:
+    batcher = make_batcher(limit=4)
+    inside, outside = [make_job(2), make_job(2)], make_job(3, arrived=101)
+    submit(batcher, [*inside, outside])
+    batch = take(batcher)
+    error = InferenceFailed("broken")
+    batcher.fail(batch, error)
+    assert [job.future.outcome for job in inside] == [error, error]
+    work_off(batcher)
+    assert_answered(outside)
+
+
+def test_a_split_job_fails_once_though_its_other_batches_succeed() -> None:
+    batcher, job = make_batcher(limit=4, num_lanes=2), make_job(12)
+    batcher.submit(job)
+    first, second = take(batcher), take(batcher)
+    error = InferenceFailed("broken")
+    batcher.fail(first, error)
+    batcher.finish(second, answers(second))
+    assert batcher.take(wait=False) is None
+    assert batcher.num_queued == 0
+    assert job.future.outcome is error
+
+
+def test_a_closed_batcher_admits_nothing_and_serves_what_waits() -> None:
+    batcher, job = make_batcher(), make_job(3)
+    batcher.submit(job)
+    batcher.close()
+    with pytest.raises(NotReady):
+        batcher.submit(make_job(1))
+    work_off(batcher)
+    assert_answered(job)
+    assert batcher.take() is None
+
+
+def test_closing_with_an_error_resolves_what_waits_with_it() -> None:
+    batcher = make_batcher(limit=4)
+    split, waiting = make_job(6), make_job(2, operation=Operation.ENCODE, arrived=101)
+    submit(batcher, [split, waiting])
+    batch = take(batcher)
+    error = InferenceFailed("the device is gone")
+    batcher.close(error)
+    assert [job.future.outcome for job in (split, waiting)] == [error, error]
+    assert batcher.num_queued == 0
+    batcher.finish(batch, answers(batch))
+    assert split.future.outcome is error
+    assert batcher.take() is None
+
+
+def test_an_event_loop_that_has_ended_stops_nobody() -> None:
+    batcher = make_batcher()
+    gone, here = make_job(1, loop=ClosedLoop()), make_job(1, first=5)
+    submit(batcher, [gone, here])
+    work_off(batcher)
+    assert_answered(here)
+
+
+def test_waiting_threads_are_woken_by_work_and_by_closing() -> None:
+    batcher = make_batcher(limit=8, num_lanes=2)
+    jobs = [make_job(4, first=10 * index) for index in range(10)]
+
+    def work() -> None:
+        while (batch := batcher.take()) is not None:
+            batcher.finish(batch, answers(batch))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    submit(batcher, jobs)
+    batcher.close()
+    for thread in threads:
+        thread.join(JOIN_SECONDS)
+        assert not thread.is_alive()
+    for job in jobs:
+        assert_answered(job)
+
+
+def test_a_result_says_how_long_it_waited_and_how_long_it_was_computed() -> None:
+    clock = Clock()
+    batcher, job = make_batcher(clock, limit=4), make_job(8, arrived=100.0)
+    batcher.submit(job)
+    clock.now = 103.0
+    first = take(batcher)
+    clock.now = 104.0
+    batcher.finish(first, answers(first))
+    second = take(batcher)
+    clock.now = 108.0
+    batcher.finish(second, answers(second))
+    result = job.future.outcome
+    assert (result.queue_seconds, result.device_seconds) == (3.0, 5.0)
+
+
+def test_the_metrics_show_what_waits_and_how_long_it_waited() -> None:
+    clock, metrics = Clock(), Metrics()
+    batcher = make_batcher(clock, limit=4, metrics=metrics)
+    batcher.submit(make_job(6, arrived=100.0))
+    assert samples(metrics.render())["vae_queued_items"] == 6
+    clock.now = 102.0
+    take(batcher)
+    found = samples(metrics.render())
+    assert found["vae_queued_items"] == 2
+    assert found['vae_queue_seconds_count{operation="decode"}'] == 1
+    assert found['vae_queue_seconds_sum{operation="decode"}'] == 2.0
+
+
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12),
+    limit=st.integers(1, 16),
+    num_lanes=st.integers(1, 4),
+)
+def test_every_item_is_computed_exactly_once(sizes: list[int], limit: int, num_lanes: int) -> None:
+    batcher = make_batcher(limit=limit, num_lanes=num_lanes)
+    jobs = [make_job(size, first=100 * index, arrived=100.0 + index) for index, size in enumerate(sizes)]
+    submit(batcher, jobs)
+    batches = work_off(batcher)
+    assert all(1 <= batch.num_items <= limit for batch in batches)
+    for job in jobs:
+        items = [index for batch in batches for index in items_of(batch, job)]
+        assert items == list(range(job.num_items))
+        assert_answered(job)

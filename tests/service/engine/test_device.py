@@ -1,0 +1,171 @@
+"""The device threads, on a hand-written runtime that can be held, broken, and watched."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from service.engine.batcher import Batcher
+from service.engine.device import Device
+from service.engine.jobs import Job, Result
+from service.errors import InferenceFailed
+from service.metrics import Metrics
+from service.vae.operations import Array, Arrays, Operation
+from tests.scrape import samples
+
+pytestmark = pytest.mark.anyio
+
+POISON = -1.0
+BUCKET = 4
+
+
+class FakeRuntime:
+    """Doubles its rows; fails where one of them is POISON, at launch or while it waits."""
+
+    def __init__(self, *, num_staged: int = 0, fails_late: bool = False) -> None:
+        self.num_staged = num_staged
+        self.events: list[str] = []
+        self.threads: set[int] = set()
+        self._fails_late = fails_late
+
+    def prepare_thread(self) -> None:
+        self.threads.add(threading.get_ident())
+
+    def bucket(self, operation: Operation, num: int) -> int:
+        return BUCKET
+
+    def launch(self, operation: Operation, parts: Sequence[Array]) -> Callable[[], Arrays]:
+        rows = np.concatenate(parts)
+        first = int(rows[0, 0])
+        self.events.append(f"launch {first}")
+        is_poisoned = POISON in rows
+        if is_poisoned and not self._fails_late:
+            raise RuntimeError("CUDA error: an illegal memory access")
+
+        def wait() -> Arrays:
+            self.events.append(f"wait {first}")
+            if is_poisoned:
+                raise RuntimeError("CUDA error: an illegal memory access")
+            return (2 * rows,)
+
+        return wait
+
+
+def make(runtime: FakeRuntime, metrics: Metrics, *, num_lanes: int = 1) -> tuple[Batcher, Device]:
+    limits = dict.fromkeys(Operation, BUCKET)
+    batcher = Batcher(limits, max_queued_items=100, num_lanes=num_lanes, metrics=metrics)
+    return batcher, Device(runtime, batcher, num_lanes=num_lanes, metrics=metrics)
+
+
+def job_of(*numbers: float, operation: Operation = Operation.DECODE) -> Job:
+    loop = asyncio.get_running_loop()
+    rows = np.array(numbers, np.float32).reshape(-1, 1)
+    return Job(operation, rows, loop.create_future(), loop, 1e12, loop.time())
+
+
+async def outcome(job: Job) -> Result | BaseException:
+    (only,) = await asyncio.wait_for(asyncio.gather(job.future, return_exceptions=True), 30)
+    return only
+
+
+async def test_a_job_comes_back_with_its_rows() -> None:
+    batcher, device = make(FakeRuntime(), Metrics())
+    job = job_of(1, 2, 3)
+    device.start()
+    batcher.submit(job)
+    result = await outcome(job)
+    np.testing.assert_array_equal(result.outputs[0], [[2], [4], [6]])
+    batcher.close()
+    device.join()
+
+
+@pytest.mark.parametrize("fails_late", [False, True], ids=["at launch", "while waiting"])
+async def test_a_failure_fails_only_its_batch_and_the_device_goes_on(fails_late: bool) -> None:
+    metrics = Metrics()
+    batcher, device = make(FakeRuntime(fails_late=fails_late), metrics)
+    jobs = [job_of(1, 1, 1, 1), job_of(1, POISON, 1, 1), job_of(3, 3, 3, 3)]
+    for job in jobs:
+        batcher.submit(job)
+    device.start()
+    before, broken, after = [await outcome(job) for job in jobs]
+    assert isinstance(broken, InferenceFailed)
+    assert "illegal memory access" in str(broken.__cause__)
+    np.testing.assert_array_equal(before.outputs[0], [[2]] * 4)
+    np.testing.assert_array_equal(after.outputs[0], [[6]] * 4)
+    assert device.is_alive
+    assert samples(metrics.render())["vae_batch_failures_total"] == 1
+    batcher.close()
+    device.join()
+
+
+async def test_the_threads_end_when_the_batcher_is_closed_and_not_before() -> None:
+    batcher, device = make(FakeRuntime(), Metrics(), num_lanes=3)
+    assert not device.is_alive
+    device.start()
+    assert device.is_alive
+    batcher.close()
+    device.join()
+    assert not device.is_alive
+
+
+async def test_what_was_admitted_is_finished_before_the_threads_end() -> None:
+    batcher, device = make(FakeRuntime(), Metrics(), num_lanes=2)
+    jobs = [job_of(*range(10)) for _ in range(5)]
+    for job in jobs:
+        batcher.submit(job)
+    batcher.close()
+    device.start()
+    device.join()
+    for job in jobs:
+        result = await outcome(job)
+        np.testing.assert_array_equal(result.outputs[0], 2 * job.inputs)
+
+
+async def test_each_lane_prepares_its_own_thread() -> None:
+    runtime = FakeRuntime()
+    batcher, device = make(runtime, Metrics(), num_lanes=3)
+    batcher.close()
+    device.start()
+    device.join()
+    assert len(runtime.threads) in (1, 2, 3)  # an ended thread's number may be given again
+    assert threading.get_ident() not in runtime.threads
+
+
+async def test_without_staging_a_batch_is_finished_before_the_next_is_launched() -> None:
+    runtime = FakeRuntime(num_staged=0)
+    await run_three(runtime)
+    assert runtime.events == ["launch 1", "wait 1", "launch 2", "wait 2", "launch 3", "wait 3"]
+
+
+async def test_exactly_one_batch_is_staged_while_another_computes() -> None:
+    runtime = FakeRuntime(num_staged=1)
+    await run_three(runtime)
+    assert runtime.events == ["launch 1", "launch 2", "wait 1", "launch 3", "wait 2", "wait 3"]
+
+
+async def test_batches_and_their_padding_are_counted() -> None:
+    metrics = Metrics()
+    batcher, device = make(FakeRuntime(), metrics)
+    for job in (job_of(1, 2, 3), job_of(1, operation=Operation.ENCODE)):
+        batcher.submit(job)
+    batcher.close()
+    device.start()
+    device.join()
+    found = samples(metrics.render())
+    assert found['vae_batch_items_sum{operation="decode"}'] == 3
+    assert found['vae_batch_items_count{operation="encode"}'] == 1
+    assert found['vae_padding_items_total{operation="decode"}'] == BUCKET - 3
+    assert found['vae_padding_items_total{operation="encode"}'] == BUCKET - 1
+    assert found['vae_device_seconds_count{operation="decode"}'] == 1
+
+
+async def run_three(runtime: FakeRuntime) -> None:
+    """Three full batches that all wait before the device starts."""
+    batcher, device = make(runtime, Metrics())
+    for number in (1, 2, 3):
+        batcher.submit(job_of(*[number] * BUCKET))
+    batcher.close()
+    device.start()
+    device.join()

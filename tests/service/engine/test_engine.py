@@ -1,0 +1,154 @@
+"""The engine on the tiny checkpoint: arrays in, arrays out, each as computed by hand."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from service import checkpoint
+from service.engine.engine import QUEUED_BATCHES, Engine, available_cores
+from service.errors import DeadlineExceeded, NotReady, QueueFull
+from service.metrics import Metrics
+from service.vae.noise import draw_noise
+from service.vae.precision import Precision
+from service.vae.runtime import Runtime
+from tests import tiny_vae
+from tests.scrape import samples
+
+pytestmark = pytest.mark.anyio
+
+MakeEngine = Callable[..., Engine]
+
+
+@pytest.fixture(scope="module")
+def runtime(tiny_checkpoint: Path, device: torch.device) -> Runtime:
+    loaded = checkpoint.load(tiny_checkpoint)
+    return Runtime(loaded, device, precision=Precision.FLOAT32, max_batch_size=4)
+
+
+@pytest.fixture
+def make_engine(runtime: Runtime) -> Iterator[MakeEngine]:
+    """An engine that is stopped when the test ends."""
+    engines = []
+
+    def make(
+        metrics: Metrics | None = None, *, max_items: int = 64, max_queued_items: int | None = None
+    ) -> Engine:
+        engine = Engine(
+            runtime,
+            metrics or Metrics(),
+            max_items=max_items,
+            max_queued_items=max_queued_items,
+            num_lanes=2,
+        )
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        if engine.is_ready:
+            engine.stop()
+
+
+@pytest.mark.parametrize("num", [1, 3, 64])
+async def test_latents_become_their_images_in_order(make_engine: MakeEngine, num: int) -> None:
+    engine = make_engine()
+    engine.start()
+    z = draw_noise(5, num, 4)
+    result = await engine.decode(z, timeout_seconds=30)
+    np.testing.assert_array_equal(result.outputs[0], tiny_vae.decoded(z))
+
+
+async def test_images_become_their_posteriors_and_reconstructions(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    engine.start()
+    images = tiny_vae.decoded(draw_noise(6, 9, 4))
+    mu, log_var = (await engine.encode(images, timeout_seconds=30)).outputs
+    np.testing.assert_allclose(mu, tiny_vae.encoded_mu(images), atol=1e-5)
+    np.testing.assert_allclose(log_var, [tiny_vae.LOG_VAR] * 9)
+    reconstructions, mu_again, _ = (await engine.reconstruct(images, timeout_seconds=30)).outputs
+    np.testing.assert_array_equal(mu_again, mu)
+    np.testing.assert_array_equal(reconstructions, tiny_vae.decoded(mu))
+
+
+async def test_many_requests_at_once_each_get_their_own_answer(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    engine.start()
+    latents = [draw_noise(seed, 1 + seed % 7, 4) for seed in range(40)]
+    results = await asyncio.gather(*[engine.decode(z, timeout_seconds=30) for z in latents])
+    for z, result in zip(latents, results, strict=True):
+        np.testing.assert_array_equal(result.outputs[0], tiny_vae.decoded(z))
+
+
+async def test_requests_that_arrive_together_share_a_batch(make_engine: MakeEngine) -> None:
+    metrics = Metrics()
+    engine = make_engine(metrics)
+    tasks = [asyncio.create_task(engine.decode(draw_noise(s, 1, 4), timeout_seconds=30)) for s in range(8)]
+    await asyncio.sleep(0)  # lets every task submit its job, before the device starts
+    engine.start()
+    await asyncio.gather(*tasks)
+    found = samples(metrics.render())
+    assert found['vae_batch_items_sum{operation="decode"}'] == 8
+    assert found['vae_batch_items_count{operation="decode"}'] < 8
+
+
+async def test_a_deadline_that_has_passed_is_said(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    engine.start()
+    with pytest.raises(DeadlineExceeded):
+        await engine.decode(draw_noise(0, 1, 4), timeout_seconds=-1)
+
+
+async def test_a_cancelled_request_is_never_computed(make_engine: MakeEngine) -> None:
+    metrics = Metrics()
+    engine = make_engine(metrics)
+    task = asyncio.create_task(engine.decode(draw_noise(0, 2, 4), timeout_seconds=30))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    engine.start()
+    await engine.decode(draw_noise(0, 1, 4), timeout_seconds=30)
+    found = samples(metrics.render())
+    assert found["vae_cancelled_total"] == 1
+    assert found['vae_batch_items_sum{operation="decode"}'] == 1
+
+
+async def test_an_empty_queue_takes_the_largest_request(make_engine: MakeEngine) -> None:
+    engine = make_engine(max_items=500)
+    assert engine.batcher.max_queued_items == QUEUED_BATCHES * 500
+
+
+async def test_a_full_queue_refuses_at_once(make_engine: MakeEngine) -> None:
+    engine = make_engine(max_queued_items=2)
+    with pytest.raises(QueueFull):
+        await engine.decode(draw_noise(0, 3, 4), timeout_seconds=30)
+
+
+async def test_a_stopped_engine_has_answered_everything_and_admits_nothing(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    z = draw_noise(1, 64, 4)
+    task = asyncio.create_task(engine.decode(z, timeout_seconds=30))
+    await asyncio.sleep(0)
+    engine.start()
+    await asyncio.to_thread(engine.stop)
+    np.testing.assert_array_equal((await task).outputs[0], tiny_vae.decoded(z))
+    assert not engine.is_ready
+    with pytest.raises(NotReady):
+        await engine.decode(z, timeout_seconds=30)
+
+
+def test_the_model_is_named_in_the_metrics(make_engine: MakeEngine, runtime: Runtime) -> None:
+    metrics = Metrics()
+    engine = make_engine(metrics)
+    found = samples(metrics.render())
+    (info,) = [series for series in found if series.startswith("vae_model_info{")]
+    for part in (f'name="{tiny_vae.NAME}"', f'sha256="{runtime.sha256}"', 'precision="float32"'):
+        assert part in info
+    assert found["vae_queue_capacity_items"] == engine.batcher.max_queued_items
+
+
+def test_there_is_at_least_one_core() -> None:
+    assert available_cores() >= 1
