@@ -14,10 +14,10 @@ import torch
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.benchmarks import checkpoints, floor, machine, plan, report, under_load
+from tests.benchmarks import checkpoints, comparison, floor, machine, plan, report, under_load
 
 FOLDER = Path(__file__).parent / "results"
-PARTS = ("floor", "service")
+PARTS = ("floor", "service", "peers")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,6 +50,8 @@ def _measure(options: argparse.Namespace, chosen: plan.Plan) -> dict[str, Any]:
     results["floor"] = floor.measure(paths, chosen)
     if "service" in parts:
         results["service"] = under_load.measure(paths, results["floor"], chosen)
+    if "peers" in parts:
+        results["peers"] = comparison.measure(paths, chosen)
     return results
 
 

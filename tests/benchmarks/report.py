@@ -1,5 +1,6 @@
 """Figures to tables, which are Markdown too, so that they can be copied into the README."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ def show(results: Mapping[str, Any], console: Console) -> None:
         _show_floor(results["floor"], console)
     if "service" in results:
         _show_service(results["service"], console)
+    if "peers" in results:
+        _show_peers(results["peers"], console)
 
 
 def _show_floor(floor: Mapping[str, Any], console: Console) -> None:
@@ -55,6 +58,26 @@ def _show_service(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
             f"{row['rss_bytes'] / 1e6:,.0f}",
         )
     console.print(table)
+
+
+def _show_peers(peers: Mapping[str, Any], console: Console) -> None:
+    rates = _table("32 clients, requests/s of each round", ["workload", "server"], ["min", "median", "max"])
+    ratios = _table("Ratio, round by round", ["workload", "service", "to"], ["min", "median", "max"])
+    for workload, found in peers.items():
+        for server, rounds in found["requests_per_second"].items():
+            three = (min(rounds), statistics.median(rounds), max(rounds))
+            rates.add_row(workload, server, *(f"{rate:,.1f}" for rate in three))
+        for peer, rows in found["ratios"].items():
+            for name, ratio in rows.items():
+                ratios.add_row(
+                    workload, name, peer, *(f"{ratio[key]:.1f}" for key in ("min", "median", "max"))
+                )
+    console.print(rates, ratios)
+    settings = _table("LitServe's best settings of those searched", ["workload", "settings"], ["searched"])
+    for workload, found in peers.items():
+        chosen = ", ".join(f"{name} {value}" for name, value in found["best_settings"].items())
+        settings.add_row(workload, chosen, str(len(found["searched"])))
+    console.print(settings)
 
 
 def _table(title: str, names: Sequence[str], numbers: Sequence[object]) -> Table:

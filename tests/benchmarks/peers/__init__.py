@@ -1,0 +1,1 @@
+"""Peers: the same work served by others."""
