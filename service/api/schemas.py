@@ -24,7 +24,10 @@ def _no_bool_or_text(value: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(_no_bool_or_text)]
+# The limits stand before the validator, since the JSON schema of an optional field loses them after it.
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED), BeforeValidator(_no_bool_or_text)]
 Number = Annotated[float, BeforeValidator(_no_bool_or_text), Field(allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED), BeforeValidator(_no_bool_or_text)]
 OutputFormat = Literal["png"]
 
 
@@ -39,9 +42,7 @@ class SampleRequest(_Body):
     """What to draw. Image i depends on (seed, i) alone: not on n, on the load or on a restart."""
 
     n: Integer = Field(1, ge=1, description="How many images")
-    seed: Integer | None = Field(
-        None, ge=0, le=MAX_SEED, description="The server draws one and returns it where it is absent"
-    )
+    seed: Seed | None = Field(None, description="The server draws one and returns it where it is absent")
     temperature: Number = Field(1.0, ge=0, le=2, description="Factor on the standard deviation of the prior")
     output_format: OutputFormat = Field("png", description="The file format of the images")
     model: str | None = Field(None, max_length=64, description="Absent, the one that is served")
