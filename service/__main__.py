@@ -53,21 +53,22 @@ def serve(options: argparse.Namespace) -> int:
         return _fail(
             f"port {settings.port} on {settings.host} is taken or not allowed; choose another with --port"
         )
-    app = create_app(settings)
-    _say_hello(app, *listener.getsockname()[:2])
-    config = uvicorn.Config(
-        app,
-        loop="uvloop" if sys.platform != "win32" else "auto",
-        http="httptools",
-        access_log=False,
-        server_header=False,
-        log_config=None,
-        timeout_keep_alive=settings.keep_alive_seconds,
-    )
-    # uvicorn raises the signal that stopped it once more when it is done; a clean end is exit status 0.
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listener])
+    with listener:
+        app = create_app(settings)
+        _say_hello(app, *listener.getsockname()[:2])
+        config = uvicorn.Config(
+            app,
+            loop="uvloop" if sys.platform != "win32" else "auto",
+            http="httptools",
+            access_log=False,
+            server_header=False,
+            log_config=None,
+            timeout_keep_alive=settings.keep_alive_seconds,
+        )
+        # uvicorn raises the signal that stopped it once more when it is done; a clean end is exit status 0.
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, lambda *_: None)
+        uvicorn.Server(config).run(sockets=[listener])
     return 0
 
 

@@ -1,0 +1,135 @@
+"""The commands: what works, and one line with exit status 3 for what cannot."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from service.__main__ import EXIT_CONFIGURATION, main
+from service.settings import SHIPPED_CHECKPOINT, Settings
+from tests import tiny_vae
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must fail; the one line that it says."""
+    assert main(list(arguments)) == EXIT_CONFIGURATION
+    output = capsys.readouterr()
+    lines = output.err.splitlines()
+    assert output.out == ""
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_the_exit_status_of_a_wrong_configuration_is_3() -> None:
+    assert EXIT_CONFIGURATION == 3
+
+
+def test_a_taken_port_is_named_with_the_flag_that_chooses_another(
+    capsys: pytest.CaptureFixture[str], taken_port: int
+) -> None:
+    line = fail(capsys, "serve", "--port", str(taken_port))
+    assert str(taken_port) in line
+    assert "--port" in line
+
+
+@pytest.mark.parametrize("command", ["serve", "openapi"])
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("--max-images", "many"), ("--port", "99999"), ("--device", "gpu"), ("--precision", "7")],
+)
+def test_a_bad_setting_is_named_as_variable_and_as_flag(
+    capsys: pytest.CaptureFixture[str], command: str, flag: str, value: str
+) -> None:
+    line = fail(capsys, command, flag, value)
+    assert flag in line
+    assert f"VAE_{flag[2:].replace('-', '_').upper()}" in line
+    assert repr(value) in line
+
+
+def test_a_bad_variable_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAE_PNG_COMPRESSION", "9")
+    assert "VAE_PNG_COMPRESSION" in fail(capsys, "openapi")
+
+
+def test_a_missing_checkpoint_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    missing = str(tmp_path / "nowhere.pt")
+    for arguments in (["serve", "--port", "0", "--checkpoint", missing], ["inspect", missing]):
+        assert missing in fail(capsys, *arguments)
+
+
+def test_a_checkpoint_of_another_sha256_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    line = fail(capsys, "serve", "--port", "0", "--checkpoint-sha256", "0" * 64)
+    assert "sha256" in line
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cuda" in fail(capsys, "serve", "--port", "0", "--device", "cuda")
+
+
+def test_a_folder_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "nowhere" in fail(capsys, "openapi", "--output", str(tmp_path / "nowhere" / "openapi.json"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["serve", "--no-such-flag", "1"], ["inspect"]])
+def test_what_is_no_command_shows_the_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_help_names_every_setting_with_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--help"])
+    assert caught.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in text
+        assert f"VAE_{name.upper()}" in text
+
+
+def test_inspect_prints_the_metadata_as_json(
+    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
+) -> None:
+    assert main(["inspect", str(tiny_checkpoint)]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["name"] == tiny_vae.NAME
+    assert shown["image_shape"] == [3, 8, 8]
+    assert shown["bytes"] == tiny_checkpoint.stat().st_size
+    assert len(shown["sha256"]) == 64
+
+
+def test_openapi_is_written_to_a_file_or_to_standard_output(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    output = tmp_path / "openapi.json"
+    flags = ["--checkpoint", str(tiny_checkpoint), "--device", "cpu"]
+    assert main(["openapi", *flags, "--output", str(output)]) == 0
+    assert main(["openapi", *flags]) == 0
+    assert capsys.readouterr().out == output.read_text()
+    assert json.loads(output.read_text())["openapi"].startswith("3.")
+
+
+def test_a_flag_wins_over_its_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_MAX_IMAGES", "7")
+    maxima = []
+    for flags in ([], ["--max-images", "9"]):
+        assert main(["openapi", "--checkpoint", str(SHIPPED_CHECKPOINT), "--device", "cpu", *flags]) == 0
+        document = json.loads(capsys.readouterr().out)
+        maxima.append(document["components"]["schemas"]["SampleRequest"]["properties"]["n"]["maximum"])
+    assert maxima == [7, 9]
