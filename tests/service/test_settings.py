@@ -1,0 +1,95 @@
+"""Settings from defaults and the environment; what is wrong is named."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import SHIPPED_CHECKPOINT, Settings
+from service.vae.precision import Precision
+
+WRONG = [
+    ("port", "70000"),
+    ("port", "http"),
+    ("device", "gpu"),
+    ("device", "cuda:"),
+    ("device", "cuda:x"),
+    ("device", "cpu:1"),
+    ("precision", "int8"),
+    ("encode_precision", "double"),
+    ("max_images", "0"),
+    ("max_body_bytes", "10"),
+    ("max_image_pixels", "0"),
+    ("max_batch_size", "0"),
+    ("max_queued_items", "-1"),
+    ("request_timeout_seconds", "0"),
+    ("device_threads", "0"),
+    ("codec_threads", "0"),
+    ("png_compression", "4"),
+    ("keep_alive_seconds", "0"),
+    ("log_format", "xml"),
+    ("log_level", "loud"),
+    ("checkpoint_sha256", "abc"),
+]
+
+
+def test_the_defaults_are_the_limits_of_the_contract() -> None:
+    settings = Settings()
+    assert settings.max_images == 64
+    assert settings.max_body_bytes == 10 * 2**20
+    assert settings.max_image_pixels == 16_000_000
+    assert settings.request_timeout_seconds == 30
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+
+
+def test_the_default_checkpoint_ships_with_the_package() -> None:
+    assert Settings().checkpoint == SHIPPED_CHECKPOINT
+    assert SHIPPED_CHECKPOINT.is_file()
+
+
+def test_the_environment_sets_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAE_MAX_IMAGES", "3")
+    monkeypatch.setenv("VAE_PRECISION", "bfloat16")
+    monkeypatch.setenv("VAE_CHECKPOINT", "other/model.pt")
+    settings = Settings()
+    assert settings.max_images == 3
+    assert settings.precision is Precision.BFLOAT16
+    assert settings.checkpoint == Path("other/model.pt")
+
+
+def test_what_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAE_PORT", "1")
+    assert Settings(port=2).port == 2
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_in_the_environment_is_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"VAE_{name.upper()}", value)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert [error["loc"][0] for error in caught.value.errors()] == [name]
+
+
+def test_every_setting_with_limits_has_a_wrong_value_above() -> None:
+    free = {"checkpoint", "host"}
+    assert {name for name, _ in WRONG} == set(Settings.model_fields) - free
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:11"])
+def test_devices_that_there_may_be_are_taken(device: str) -> None:
+    assert Settings(device=device).device == device
+
+
+def test_the_log_level_is_taken_in_any_case() -> None:
+    assert Settings(log_level="INFO").log_level == "info"
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1
