@@ -18,7 +18,7 @@ from prometheus_client import (
 REQUEST_OPERATIONS = ("sample", "encode", "decode", "reconstruct", "other")
 BATCH_OPERATIONS = ("decode", "encode", "reconstruct")
 REJECTIONS = ("queue_full", "deadline", "not_ready")
-CODEC_STAGES = ("decode_image", "encode_image")
+CODEC_STAGES = ("parse_json", "decode_image", "encode_image")
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -92,7 +92,10 @@ class Metrics:
             "vae_request_duration_seconds", "Time from request to answer.", "operation", REQUEST_OPERATIONS
         )
         self._codec_seconds = self._histograms(
-            "vae_codec_seconds", "Time to decode or encode the images of one request.", "stage", CODEC_STAGES
+            "vae_codec_seconds",
+            "Time to parse a large body, or to decode or encode the images of one request.",
+            "stage",
+            CODEC_STAGES,
         )
         rejected = self._counter("vae_rejected", "Requests that were not worked on, by reason.", ("reason",))
         self._rejected = {reason: rejected.labels(reason) for reason in REJECTIONS}

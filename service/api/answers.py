@@ -9,7 +9,7 @@ import io
 import math
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import orjson
@@ -23,6 +23,9 @@ from service.vae.runtime import Runtime
 # A zip entry's time, fixed so that the same request gives the same bytes: the first that the format has.
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
+# For each image its figures by name; None where a figure has no finite value.
+Figures = Sequence[Mapping[str, float | None]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Images:
@@ -34,7 +37,7 @@ class Images:
         operation: `sample`, `decode` or `reconstruct`.
         compression: Of PNG, 0 to 3.
         seed: Of a sample.
-        figures: Of each reconstruction, for the JSON form.
+        figures: Computes those of each reconstruction, for the JSON form.
     """
 
     runtime: Runtime
@@ -42,7 +45,7 @@ class Images:
     operation: str
     compression: int
     seed: int | None = None
-    figures: Sequence[Mapping[str, float | None]] | None = None
+    figures: Callable[[], Figures] | None = None
 
     def render(self, form: Form) -> bytes:
         """The body of the answer in a form."""
@@ -54,7 +57,7 @@ class Images:
 
     def _json(self) -> bytes:
         _, height, width = self.runtime.metadata.image_shape
-        figures = self.figures or [{}] * len(self.pixels)
+        figures = self.figures() if self.figures else [{}] * len(self.pixels)
         body = {
             **_head(self.runtime),
             **self._seed,
@@ -115,7 +118,7 @@ def posteriors_json(runtime: Runtime, mu: Float32Array, log_var: Float32Array) -
 
 def reconstruction_figures(
     images: UInt8Array, reconstructions: UInt8Array, mu: Float32Array, log_var: Float32Array
-) -> list[dict[str, float | None]]:
+) -> Figures:
     """How well each image came back.
 
     Args:

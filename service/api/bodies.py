@@ -7,7 +7,8 @@ import base64
 import binascii
 import json
 from contextlib import suppress
-from typing import NoReturn
+from functools import partial
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import orjson
@@ -15,6 +16,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from service.api.codecs import Codecs
 from service.api.negotiation import media_type
 from service.api.schemas import out_of_range
 from service.checkpoint import Float32Array
@@ -25,11 +27,38 @@ JSON = "application/json"
 MULTIPART = "multipart/form-data"
 IMAGE_BODIES = (*FORMATS, MULTIPART, JSON)
 
-# An encoded file, the media type it was sent as (None where nothing was said), and the field it came in.
-Upload = tuple[bytes, str | None, str]
+# A larger JSON body is parsed in a codec thread, so that other requests do not wait for it.
+MAX_INLINE_JSON_BYTES = 64 * 1024
 
 
-async def read_json(request: Request) -> object:
+class Upload(NamedTuple):
+    """An image file as it was sent.
+
+    Attributes:
+        content: The file, or its base64.
+        media_type: What it was sent as, None where nothing was said.
+        param: The field it came in.
+    """
+
+    content: bytes | str
+    media_type: str | None
+    param: str
+
+    def file(self) -> bytes:
+        """The file itself.
+
+        Raises:
+            BadBody: Not base64.
+        """
+        if isinstance(self.content, bytes):
+            return self.content
+        try:
+            return base64.b64decode(self.content, validate=True)
+        except (binascii.Error, ValueError):
+            raise BadBody(f"{self.param} is not base64", param=self.param, code="bad-base64") from None
+
+
+async def read_json(request: Request, codecs: Codecs) -> object:
     """Parse a JSON body; an empty body is an empty object.
 
     Raises:
@@ -42,7 +71,11 @@ async def read_json(request: Request) -> object:
         raise UnsupportedMediaType(
             f"the body must be sent as {JSON}, got {sent_as or 'no Content-Type'}", param="Content-Type"
         )
-    return parse_json(await request.body())
+    content = await request.body()
+    if len(content) <= MAX_INLINE_JSON_BYTES:
+        return parse_json(content)
+    parsed, _ = await codecs.run("parse_json", partial(parse_json, content))
+    return parsed
 
 
 def parse_json(content: bytes) -> object:
@@ -87,24 +120,24 @@ def latents(rows: object, latent_dim: int, max_images: int) -> Float32Array:
     return z
 
 
-async def read_uploads(request: Request, max_images: int) -> list[Upload]:
+async def read_uploads(request: Request, codecs: Codecs, max_images: int) -> list[Upload]:
     """Take the encoded images out of a body: raw, multipart or JSON with base64.
 
     Raises:
         UnsupportedMediaType: None of the forms of IMAGE_BODIES.
         BadBody: Empty, or not what its Content-Type says.
-        InvalidValue: None or too many images, or no base64.
+        InvalidValue: None or too many images.
     """
     sent_as = media_type(request.headers.get("content-type"))
     if sent_as in FORMATS:
         content = await request.body()
         if not content:
             raise BadBody("the body is empty, an image was expected", code="empty-body")
-        return [(content, sent_as, "body")]
+        return [Upload(content, sent_as, "body")]
     if sent_as == MULTIPART:
         return await _multipart_uploads(request, max_images)
     if sent_as == JSON:
-        return _base64_uploads(parse_json(await request.body()), max_images)
+        return _base64_uploads(await read_json(request, codecs), max_images)
     raise UnsupportedMediaType(
         f"send one of {', '.join(IMAGE_BODIES)}, got {sent_as or 'no Content-Type'}", param="Content-Type"
     )
@@ -123,7 +156,8 @@ async def _multipart_uploads(request: Request, max_images: int) -> list[Upload]:
         ]
         _check_count(len(files), max_images, "image")
         return [
-            (await file.read(), _declared(file.content_type), f"image[{i}]") for i, file in enumerate(files)
+            Upload(await file.read(), _declared(file.content_type), f"image[{i}]")
+            for i, file in enumerate(files)
         ]
     finally:
         await form.close()
@@ -144,14 +178,10 @@ def _base64_uploads(content: object, max_images: int) -> list[Upload]:
 
 
 def _base64_upload(text: str, param: str) -> Upload:
-    declared = None
-    if text.startswith("data:"):
-        prefix, _, text = text.partition(",")
-        declared = _declared(prefix.removeprefix("data:"))
-    try:
-        return base64.b64decode(text, validate=True), declared, param
-    except (binascii.Error, ValueError):
-        raise BadBody(f"{param} is not base64", param=param, code="bad-base64") from None
+    if not text.startswith("data:"):
+        return Upload(text, None, param)
+    prefix, _, content = text.partition(",")
+    return Upload(content, _declared(prefix.removeprefix("data:")), param)
 
 
 def _check_count(num: int, max_images: int, param: str) -> None:

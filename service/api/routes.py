@@ -4,7 +4,7 @@ Shapes: N images, H height, W width, C channels, D latent size.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import documents
-from service.api.answers import Images, posteriors_json, reconstruction_figures
+from service.api.answers import Figures, Images, posteriors_json, reconstruction_figures
 from service.api.bodies import Upload, latents, read_json, read_uploads
 from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, Form, negotiate
 from service.api.schemas import DecodeRequest, validated
@@ -34,7 +34,7 @@ async def sample(request: Request) -> Response:
     """Draw images from the prior."""
     service = service_of(request)
     form = negotiate(request.headers.get("accept"), IMAGE_FORMS)
-    asked = validated(service.sample_request, await read_json(request))
+    asked = validated(service.sample_request, await read_json(request, service.codecs))
     service.check_model(asked.model)
     seed = secrets.randbelow(NUM_DRAWN_SEEDS) if asked.seed is None else asked.seed
     z = draw_noise(seed, asked.n, service.engine.runtime.metadata.latent_dim) * np.float32(asked.temperature)
@@ -47,7 +47,7 @@ async def decode(request: Request) -> Response:
     """Decode latents to images."""
     service = service_of(request)
     form = negotiate(request.headers.get("accept"), IMAGE_FORMS)
-    content = await read_json(request)
+    content = await read_json(request, service.codecs)
     options = validated(DecodeRequest, content)
     service.check_model(options.model)
     z = latents(options.z, service.engine.runtime.metadata.latent_dim, service.limits.max_images)
@@ -74,7 +74,7 @@ async def reconstruct(request: Request) -> Response:
     form = negotiate(request.headers.get("accept"), IMAGE_FORMS)
     images, codec_seconds = await _read_images(request, service)
     result = await service.engine.reconstruct(images, timeout_seconds=service.limits.request_timeout_seconds)
-    figures = reconstruction_figures(images, *result.outputs) if form is Form.JSON else None
+    figures = partial(reconstruction_figures, images, *result.outputs)
     return await _image_answer(
         service, result, form, "reconstruct", figures=figures, codec_seconds=codec_seconds
     )
@@ -82,21 +82,20 @@ async def reconstruct(request: Request) -> Response:
 
 async def _read_images(request: Request, service: Service) -> tuple[UInt8Array, float]:
     """The uploaded images, prepared: uint8 (N, H, W, C), and the seconds that took."""
-    uploads = await read_uploads(request, service.limits.max_images)
+    uploads = await read_uploads(request, service.codecs, service.limits.max_images)
     images, seconds = await service.codecs.map("decode_image", partial(_decode_upload, service), uploads)
     return np.stack(images), seconds
 
 
 def _decode_upload(service: Service, upload: Upload) -> UInt8Array:
-    content, sent_as, param = upload
     metadata = service.engine.runtime.metadata
     return decode_image(
-        content,
+        upload.file(),
         metadata.preprocessing,
         metadata.image_shape,
-        media_type=sent_as,
+        media_type=upload.media_type,
         max_pixels=service.limits.max_image_pixels,
-        param=param,
+        param=upload.param,
     )
 
 
@@ -107,7 +106,7 @@ async def _image_answer(
     operation: str,
     *,
     seed: int | None = None,
-    figures: Sequence[Mapping[str, float | None]] | None = None,
+    figures: Callable[[], Figures] | None = None,
     codec_seconds: float = 0.0,
 ) -> Response:
     """Images, the first output of a result, in the form asked for."""

@@ -16,6 +16,8 @@ CPU_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 CUDA_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # A larger batch must bring at least this share of the best throughput to be worth its latency.
 GOOD_ENOUGH = 0.95
+# What forming a batch and handing out its results costs beside the device.
+OVERHEAD_SECONDS = 1e-4
 
 
 def measure(run: Callable[[Array], Arrays], inputs: Array, sizes: Sequence[int]) -> dict[int, float]:
@@ -52,15 +54,11 @@ def measure(run: Callable[[Array], Arrays], inputs: Array, sizes: Sequence[int])
 def choose(seconds: Mapping[int, float], max_size: int | None = None) -> tuple[int, ...]:
     """Choose the buckets from measured seconds a batch, ascending.
 
-    The largest is the smallest size with nearly the best throughput; a size that takes as long as a
-    larger one is left out, since padding to that costs nothing.
+    The largest is the smallest size with nearly the best throughput: a larger batch would only wait longer.
     """
     allowed = {size: took for size, took in seconds.items() if max_size is None or size <= max_size}
     allowed = allowed or {min(seconds): seconds[min(seconds)]}
-    best = max(size / took for size, took in allowed.items())
-    largest = min(size for size, took in allowed.items() if size / took >= GOOD_ENOUGH * best)
-    buckets = [largest]
-    for size in sorted((size for size in allowed if size < largest), reverse=True):
-        if allowed[size] < allowed[buckets[-1]]:
-            buckets.append(size)
-    return tuple(reversed(buckets))
+    throughput = {size: size / (took + OVERHEAD_SECONDS) for size, took in allowed.items()}
+    best = max(throughput.values())
+    largest = min(size for size in allowed if throughput[size] >= GOOD_ENOUGH * best)
+    return tuple(sorted(size for size in allowed if size <= largest))

@@ -55,13 +55,15 @@ class CudaExecutor:
 
 
 class _Streams:
-    """The three streams that batches pass through: in, compute, out."""
+    """The three streams that batches pass through: in, compute, out; and the memory of all graphs."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.copy_in = torch.cuda.Stream(device)
         self.compute = torch.cuda.Stream(device)
         self.copy_out = torch.cuda.Stream(device)
+        # Graphs may share memory: they are replayed one after another, and nothing in it outlives a replay.
+        self.pool = torch.cuda.graph_pool_handle()
 
 
 class _Slot:
@@ -114,7 +116,9 @@ class _Slot:
             outputs = [torch.empty_like(result) for result in results]
         compute.synchronize()
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=compute, capture_error_mode="thread_local"):
+        with torch.cuda.graph(
+            self._graph, pool=self._streams.pool, stream=compute, capture_error_mode="thread_local"
+        ):
             for output, result in zip(outputs, program(self._input), strict=True):
                 output.copy_(result)
         return outputs
