@@ -27,7 +27,6 @@ Integer = Annotated[int, BeforeValidator(_no_bool_or_text)]
 # The limits stand before the validator, since the JSON schema of an optional field loses them after it.
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED), BeforeValidator(_no_bool_or_text)]
 Number = Annotated[float, BeforeValidator(_no_bool_or_text), Field(allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED), BeforeValidator(_no_bool_or_text)]
 OutputFormat = Literal["png"]
 
 
@@ -133,7 +132,7 @@ def validated(body_type: type[Body], content: object) -> Body:
 def out_of_range(param: str, expected: str, found: object) -> InvalidValue:
     """The error for a value outside its limits, worded the same everywhere."""
     return InvalidValue(
-        f"{param} must be {expected}, got {_shown(found)}",
+        f"{param} must be {expected}, got {shown(found)}",
         param=param,
         code=f"{param.replace('_', '-')}-out-of-range",
     )
@@ -146,7 +145,7 @@ def _invalid(
     if kind == "extra_forbidden":
         known = ", ".join(body_type.model_fields)
         return InvalidValue(
-            f"there is no field {_shown(param)}; there are {known}", param=param[:64], code="unknown-field"
+            f"there is no field {shown(param)}; there are {known}", param=param[:64], code="unknown-field"
         )
     expected = _expected(body_type.model_json_schema()["properties"][param])
     if kind in ("greater_than_equal", "less_than_equal"):
@@ -169,6 +168,7 @@ def _expected(schema: dict[str, Any]) -> str:
     return f"{kind} of at most {schema['maxLength']} characters" if "maxLength" in schema else kind
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """What was sent, cut short."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
