@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from service import checkpoint, logs
 from service.app import create_app
-from service.errors import InvalidCheckpoint
+from service.errors import DeviceNotFound, InvalidCheckpoint
 from service.settings import Settings
 
 EXIT_CONFIGURATION = 3
@@ -41,6 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except InvalidCheckpoint as error:
         return _fail(f"the checkpoint cannot be used: {error}")
+    except DeviceNotFound as error:
+        return _fail(f"{error}; --device auto takes what there is")
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}")
     return result
 
 

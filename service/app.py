@@ -17,7 +17,7 @@ from service.api.middleware import RequestMiddleware
 from service.api.schemas import sample_request
 from service.api.service import Limits, Service
 from service.engine.engine import Engine, available_cores
-from service.errors import ServiceError
+from service.errors import DeviceNotFound, ServiceError
 from service.metrics import Metrics
 from service.settings import Settings
 from service.vae.runtime import Runtime
@@ -35,6 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         InvalidCheckpoint: Naming what is wrong with the file.
+        DeviceNotFound: The settings name a device that is not there.
     """
     service = build_service(settings)
 
@@ -118,6 +119,11 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceNotFound(
+            f"{name} was asked for, and this machine has {torch.cuda.device_count()} CUDA devices"
+        )
+    return device

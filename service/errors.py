@@ -13,6 +13,7 @@ ServiceError
 ├── NotReady                   starting, draining or broken: another replica, later
 ├── DeadlineExceeded           the time allowed ran out before the device took the work
 ├── InferenceFailed            the device failed on this work
+├── DeviceNotFound             this machine has no such device
 └── InvalidCheckpoint          a checkpoint file that cannot be served
 """
 
@@ -105,6 +106,10 @@ class DeadlineExceeded(ServiceError):
 
 class InferenceFailed(ServiceError):
     """The device failed on this work."""
+
+
+class DeviceNotFound(ServiceError):
+    """This machine has no such device."""
 
 
 class InvalidCheckpoint(ServiceError):

@@ -52,5 +52,11 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Render one record."""
-        extra = " ".join(f"{name}={value}" for name, value in fields(record).items())
+        extra = " ".join(f"{name}={_on_one_line(value)}" for name, value in fields(record).items())
         return f"{super().format(record)}  {extra}".rstrip()
+
+
+def _on_one_line(value: object) -> str:
+    """A caller's text must not be able to write a line of its own."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)

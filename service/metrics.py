@@ -15,12 +15,13 @@ from prometheus_client import (
     generate_latest,
 )
 
-REQUEST_OPERATIONS = ("sample", "encode", "decode", "reconstruct", "other")
+REQUEST_OPERATIONS = ("sample", "encode", "decode", "reconstruct")
+OTHER = "other"
 BATCH_OPERATIONS = ("decode", "encode", "reconstruct")
 REJECTIONS = ("queue_full", "deadline", "not_ready")
 CODEC_STAGES = ("parse_json", "decode_image", "encode_image")
-SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 5)
+SIZES = (1, 4, 16, 64)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -39,9 +40,10 @@ class Metrics:
         return generate_latest(self._registry)
 
     def request_finished(self, operation: str, code: int, seconds: float) -> None:
-        """Count an answered request; `operation` is one of REQUEST_OPERATIONS."""
+        """Count an answered request to an operation, or to OTHER."""
         self._requests.labels(operation, str(code)).inc()
-        self._request_seconds[operation].observe(seconds)
+        if operation != OTHER:
+            self._request_seconds[operation].observe(seconds)
 
     def rejected(self, reason: str) -> None:
         """Count a request that was not worked on; `reason` is one of REJECTIONS."""
@@ -55,9 +57,9 @@ class Metrics:
         """Say how many items wait now."""
         self._queued.set(num_items)
 
-    def job_started(self, operation: str, waited_seconds: float) -> None:
+    def job_started(self, waited_seconds: float) -> None:
         """Count a job whose first item joined a batch."""
-        self._queue_seconds[operation].observe(waited_seconds)
+        self._queue_seconds.observe(waited_seconds)
 
     def job_cancelled(self) -> None:
         """Count a job that nobody waited for any more, dropped before the device saw it."""
@@ -86,7 +88,7 @@ class Metrics:
         self._requests = self._counter(
             "vae_requests", "Answered requests by operation and HTTP status.", ("operation", "code")
         )
-        for operation in REQUEST_OPERATIONS:
+        for operation in (*REQUEST_OPERATIONS, OTHER):
             self._requests.labels(operation, "200")
         self._request_seconds = self._histograms(
             "vae_request_duration_seconds", "Time from request to answer.", "operation", REQUEST_OPERATIONS
@@ -101,8 +103,11 @@ class Metrics:
         self._rejected = {reason: rejected.labels(reason) for reason in REJECTIONS}
 
     def _make_batch_metrics(self) -> None:
-        self._queue_seconds = self._histograms(
-            "vae_queue_seconds", "Time a job waited for its first batch.", "operation", BATCH_OPERATIONS
+        self._queue_seconds = Histogram(
+            "vae_queue_seconds",
+            "Time a job waited for its first batch.",
+            buckets=SECONDS,
+            registry=self._registry,
         )
         self._device_seconds = self._histograms(
             "vae_device_seconds", "Time the device took for a batch.", "operation", BATCH_OPERATIONS

@@ -6,6 +6,7 @@ Shapes: N images, H height, W width, C channels, D latent size.
 import base64
 import binascii
 import json
+import math
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, NoReturn
@@ -18,7 +19,7 @@ from starlette.requests import Request
 
 from service.api.codecs import Codecs
 from service.api.negotiation import media_type
-from service.api.schemas import out_of_range
+from service.api.schemas import shown
 from service.checkpoint import Float32Array
 from service.errors import BadBody, InvalidValue, UnsupportedMediaType
 from service.vae.images import FORMATS
@@ -86,8 +87,7 @@ def parse_json(content: bytes) -> object:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
         with suppress(ValueError, RecursionError):
-            json.loads(content, parse_constant=_refuse_constant)
-            raise InvalidValue("a number is beyond the range of 64 bits", code="not-finite") from None
+            json.loads(content, parse_constant=_refuse, parse_float=_finite, parse_int=_finite)
         raise BadBody(f"the body is not JSON: {error}", code="bad-json") from None
 
 
@@ -151,6 +151,8 @@ async def _multipart_uploads(request: Request, max_images: int) -> list[Upload]:
             raise
         raise BadBody(f"the multipart body cannot be parsed: {error.detail}", code="bad-multipart") from None
     try:
+        if not form:
+            raise BadBody("the multipart body has no fields, an image was expected", code="empty-body")
         files = [
             value for name, value in form.multi_items() if name == "image" and isinstance(value, UploadFile)
         ]
@@ -186,13 +188,17 @@ def _base64_upload(text: str, param: str) -> Upload:
 
 def _check_count(num: int, max_images: int, param: str) -> None:
     if not 1 <= num <= max_images:
-        raise out_of_range(
-            f"the number of {param} fields" if param == "image" else param, f"1 to {max_images} images", num
-        )
+        problem = f"{param} must be between 1 and {max_images} images, got {num}"
+        raise InvalidValue(problem, param=param, code=f"{param}-out-of-range")
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise InvalidValue(f"{name} is not a number that JSON or this service knows", code="not-finite")
+def _refuse(number: str) -> NoReturn:
+    raise InvalidValue(f"the number {shown(number)} is not finite", code="not-finite") from None
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
 
 
 def _described(value: object) -> str:

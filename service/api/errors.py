@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.api.service import service_of
 from service.errors import (
     BadBody,
     BadImage,
@@ -42,6 +43,8 @@ STATUSES: Mapping[type[ServiceError], tuple[int, str]] = {
     NotReady: (503, "Not ready"),
     DeadlineExceeded: (504, "Deadline exceeded"),
 }
+# Under which reason refused work is counted.
+REJECTIONS = {QueueFull: "queue_full", DeadlineExceeded: "deadline", NotReady: "not_ready"}
 HTTP_TITLES = {404: "No such path", 405: "No such method", 413: "Too large"}
 
 log = logging.getLogger(__name__)
@@ -88,7 +91,8 @@ async def answer_service_error(request: Request, error: Exception) -> Response:
     """Answer any error of the service's own tree."""
     assert isinstance(error, ServiceError)
     status, title = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    request.scope["error"] = error
+    if type(error) in REJECTIONS:
+        service_of(request).metrics.rejected(REJECTIONS[type(error)])
     if isinstance(error, ClientError):
         headers = _retry_after(error.retry_after_seconds) if isinstance(error, QueueFull) else None
         return problem(

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import answer_unexpected_error
 from service.errors import TooLarge
-from service.metrics import REQUEST_OPERATIONS, Metrics
+from service.metrics import OTHER, REQUEST_OPERATIONS, Metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 QUIET_PATHS = ("/livez", "/readyz", "/healthz", "/metrics", "/v2/health/live", "/v2/health/ready")
@@ -86,7 +86,7 @@ class RequestMiddleware:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         operation = scope["path"].strip("/")
         if operation not in REQUEST_OPERATIONS:
-            operation = "other"
+            operation = OTHER
         self._metrics.request_finished(operation, status, seconds)
         if scope["path"] in QUIET_PATHS or not log.isEnabledFor(logging.INFO):
             return

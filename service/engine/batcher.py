@@ -152,7 +152,7 @@ class Batcher:
         for job, num in _shares(queue, limit):
             if job.num_taken == 0:
                 job.started_seconds = now
-                self._metrics.job_started(operation, now - job.arrived_seconds)
+                self._metrics.job_started(now - job.arrived_seconds)
             slices.append(Slice(job, job.num_taken, job.num_taken + num))
             job.num_taken += num
         self._queues[operation] = [job for job in queue if job.num_waiting]

@@ -8,6 +8,7 @@ Shapes: N images, H height, W width, C channels.
 import io
 import math
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -17,6 +18,9 @@ from service.errors import BadImage, TooLarge
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/bmp": "BMP"}
 MODES = {1: "L", 3: "RGB"}
+ORIENTATION_TAG = 0x0112
+# A shrunk picture keeps at least so many pixels for each one needed, along each side.
+MIN_SPARE_PIXELS = 4
 # What Pillow's decoders raise on damaged files, besides their documented OSError.
 DECODE_ERRORS = (
     OSError,
@@ -65,22 +69,29 @@ def decode_image(
         raise TooLarge(f"the image has {size} pixels, at most {max_pixels} are allowed", param=param)
     channels, height, width = image_shape
     try:
-        _shrink_while_decoding(image, preprocessing, (width, height))
+        box = crop_box(_upright_size(image), preprocessing)
+        scale = _shrink_while_decoding(image, box, (width, height))
         image = ImageOps.exif_transpose(image)
         image = _to_mode(image, MODES[channels])
     except DECODE_ERRORS as error:
         raise BadImage(f"the image is damaged: {_first_line(error)}", param=param) from None
-    image = crop(image, preprocessing).resize((width, height), Image.Resampling.BILINEAR)
+    image = _resized(image, [edge * scale for edge in box], (width, height))
     return np.asarray(image).reshape(height, width, channels)
 
 
-def crop(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """The centred part that the network is shown; the whole frame where preprocessing has no crop."""
+def crop_box(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int, int, int]:
+    """The centred part that the network is shown: left, top, right, bottom in pixels of a picture.
+
+    Args:
+        size: Width and height of the picture, upright.
+        preprocessing: The checkpoint's own.
+    """
+    width, height = size
     if preprocessing.crop == "none":
-        return image
-    side = _crop_side(image.size, preprocessing)
-    left, top = round((image.width - side) / 2), round((image.height - side) / 2)
-    return image.crop((left, top, left + side, top + side))
+        return 0, 0, width, height
+    side = min(size) if preprocessing.crop == "square" else min(preprocessing.crop, *size)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return left, top, left + side, top + side
 
 
 def contact_sheet(images: UInt8Array) -> UInt8Array:
@@ -115,19 +126,33 @@ def _open(content: bytes, media_type: str | None, param: str | None) -> Image.Im
     return image
 
 
-def _crop_side(size: tuple[int, int], preprocessing: Preprocessing) -> int:
-    shortest = min(size)
-    return shortest if isinstance(preprocessing.crop, str) else min(preprocessing.crop, shortest)
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height once the EXIF orientation is applied."""
+    is_on_its_side = image.getexif().get(ORIENTATION_TAG, 1) >= 5
+    return (image.height, image.width) if is_on_its_side else image.size
 
 
-def _shrink_while_decoding(image: Image.Image, preprocessing: Preprocessing, size: tuple[int, int]) -> None:
-    """Let the JPEG decoder halve a large picture, keeping at least twice the pixels that are needed.
+def _shrink_while_decoding(image: Image.Image, box: Sequence[int], size: tuple[int, int]) -> float:
+    """Let the JPEG decoder scale a large picture down by 2, 4 or 8, keeping several times the pixels needed.
 
-    A crop given in pixels of the original forbids it, since the crop would change.
+    Returns:
+        The scale, 1 where nothing is shrunk.
     """
-    if preprocessing.crop in ("none", "square"):
-        longest = 2 * max(size)
-        image.draft(None, (longest, longest))
+    width, height = image.size
+    spare = min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]) / MIN_SPARE_PIXELS
+    if image.format not in ("JPEG", "MPO") or spare < 2:
+        return 1.0
+    image.draft(None, (math.ceil(width / spare), math.ceil(height / spare)))
+    return image.width / width
+
+
+def _resized(image: Image.Image, box: Sequence[float], size: tuple[int, int]) -> Image.Image:
+    """Cut the box out and resize it; a box between pixels, as shrinking makes it, is resized in place."""
+    if all(edge.is_integer() for edge in box):
+        whole = (int(box[0]), int(box[1]), int(box[2]), int(box[3]))
+        return image.crop(whole).resize(size, Image.Resampling.BILINEAR)
+    inside = (box[0], box[1], min(box[2], image.width), min(box[3], image.height))
+    return image.resize(size, Image.Resampling.BILINEAR, box=inside)
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:

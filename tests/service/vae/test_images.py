@@ -15,15 +15,10 @@ from torchvision.transforms import functional as torchvision_functional
 from service.checkpoint import Preprocessing
 from service.errors import BadImage, TooLarge
 from service.vae.images import FORMATS, contact_sheet, decode_image
+from tests.pictures import file_of, noise, picture
 
 WHOLE = Preprocessing(crop="none")
 SQUARE = Preprocessing(crop="square")
-
-
-def file_of(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def decode(
@@ -38,14 +33,6 @@ def decode(
     return decode_image(
         content, preprocessing, shape, media_type=media_type, max_pixels=max_pixels, param=param
     )
-
-
-def noise(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
-
-
-def picture(array: np.ndarray) -> Image.Image:
-    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -262,8 +249,10 @@ def test_a_crop_larger_than_the_picture_takes_the_largest_square() -> None:
 
 
 @pytest.mark.parametrize("preprocessing", [WHOLE, SQUARE, Preprocessing(crop=300)], ids=lambda p: p.crop)
-def test_a_large_jpeg_is_prepared_from_its_full_pixels(preprocessing: Preprocessing) -> None:
-    # Training decodes the whole file: a short cut of the decoder may not show in the network's input.
+def test_a_large_jpeg_is_shrunk_while_it_is_decoded_and_stays_close_to_training(
+    preprocessing: Preprocessing,
+) -> None:
+    # Training decodes the whole file.
     smooth = Image.fromarray(noise(40, 50, 3)).resize((500, 400), Image.Resampling.BICUBIC)
     content = file_of(smooth, "JPEG", quality=90)
     whole = Image.open(io.BytesIO(content))
@@ -272,7 +261,9 @@ def test_a_large_jpeg_is_prepared_from_its_full_pixels(preprocessing: Preprocess
         whole = torchvision_functional.center_crop(whole, [sides, sides])
     expected = torchvision_functional.resize(whole, [28, 28], InterpolationMode.BILINEAR)
     result = decode(content, (3, 28, 28), preprocessing=preprocessing)
-    np.testing.assert_allclose(result.astype(int), np.asarray(expected).astype(int), atol=1)
+    levels = np.abs(result.astype(int) - np.asarray(expected))
+    assert levels.max() <= 3
+    assert levels.mean() < 0.5
 
 
 # As service.logs does: Pillow only warns of damaged tags.
