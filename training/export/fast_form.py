@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+VECTOR_LANES = 16  # of float32 in the widest common vector unit
+BLOCK_SIDES = (1, 2, 4)
+
 
 class LinearToImage(nn.Module):
     """A Linear whose features are the pixels of an image in channels-last order: (B, D) -> (B, C, H, W).
@@ -40,44 +43,36 @@ class FlattenChannelsLast(nn.Module):
         return images.permute(0, 2, 3, 1).flatten(1)
 
 
-class PairedColumns(nn.Module):
-    """A 3x3 convolution of padding 1 that makes two neighbouring columns at once, for an even width.
-
-    Vector units compute 16 output channels where a picture has 1 or 3. Two columns of C channels are
-    one column of 2 C channels, by nothing but a view of channels-last memory; the pair (2j, 2j + 1)
-    needs the columns 2j - 1 to 2j + 2, which are two pairs of the input shifted by one column.
+class OutOfBlocks(nn.Module):
+    """Blocks of pixels, each a column of channels, become images: a cast to bytes and a shuffle in one copy.
 
     Args:
-        convolution: (B, I, H, W) -> (B, C, H, W), 3x3, stride 1, padding 1.
+        block: b, the side of a block; channel (row * b + column) * C + c is one pixel of it.
     """
 
-    def __init__(self, convolution: nn.Conv2d) -> None:
+    def __init__(self, block: int) -> None:
         super().__init__()
-        num_outputs, num_inputs = convolution.weight.shape[:2]
-        weight = torch.zeros(2, num_outputs, 2, num_inputs, 3, 2)
-        for column in range(2):
-            for tap in range(3):
-                pair, side = divmod(column + tap, 2)
-                weight[column, :, side, :, :, pair] = convolution.weight[:, :, :, tap].detach()
-        assert convolution.bias is not None
-        self.weight = nn.Parameter(weight.reshape(2 * num_outputs, 2 * num_inputs, 3, 2))
-        self.bias = nn.Parameter(convolution.bias.detach().repeat(2))
+        self.block = block
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Convolve (B, I, H, W), W even."""
-        padded = functional.pad(images, [1, 1, 0, 0]).permute(0, 2, 3, 1)
-        batch, height, width, channels = padded.shape
-        pairs = padded.reshape(batch, height, width // 2, 2 * channels).permute(0, 3, 1, 2)
-        outputs = functional.conv2d(pairs, self.weight, self.bias, padding=[1, 0]).permute(0, 2, 3, 1)
-        return outputs.reshape(batch, height, width - 2, -1).permute(0, 3, 1, 2)
+    def forward(self, levels: Tensor) -> Tensor:
+        """uint8 (B, C, H, W), channels last in memory, of (B, b^2 C, H/b, W/b)."""
+        batch, _, rows, columns = levels.shape
+        pixels = levels.permute(0, 2, 3, 1).reshape(batch, rows, columns, self.block, self.block, -1)
+        images = pixels.permute(0, 1, 3, 2, 4, 5).to(torch.uint8, memory_format=torch.contiguous_format)
+        return images.view(batch, rows * self.block, columns * self.block, -1).permute(0, 3, 1, 2)
 
 
-def fast_decoder(layers: Sequence[nn.Module], image_shape: tuple[int, int, int]) -> list[nn.Module]:
+def fast_decoder(
+    layers: Sequence[nn.Module], image_shape: tuple[int, int, int]
+) -> tuple[list[nn.Module], OutOfBlocks]:
     """Rewrite a decoder's layers, BatchNorm already folded.
 
     Args:
         layers: Linear, Unflatten, then convolutions and activations; latents (B, D) -> logits.
         image_shape: C, H, W of the logits.
+
+    Returns:
+        Layers whose logits are in blocks of pixels, and what makes images of such blocks.
     """
     fast = list(layers)
     if isinstance(fast[0], nn.Linear) and isinstance(fast[1], nn.Unflatten):
@@ -85,9 +80,45 @@ def fast_decoder(layers: Sequence[nn.Module], image_shape: tuple[int, int, int])
         if isinstance(fast[1], nn.ConvTranspose2d):
             fast[:2] = _composed(fast[0], fast[1])
     last = fast[-1]
-    if isinstance(last, nn.Conv2d) and _is_same_size_3x3(last) and image_shape[2] % 2 == 0:
-        fast[-1] = PairedColumns(last)
-    return fast
+    block = 1
+    if isinstance(last, nn.Conv2d) and _is_same_size_3x3(last):
+        block = best_block(image_shape)
+        fast[-1] = in_blocks(last, block)
+    return fast, OutOfBlocks(block)
+
+
+def best_block(image_shape: tuple[int, int, int]) -> int:
+    """The side of the blocks that needs the fewest vector operations a pixel, among those that fit C, H, W.
+
+    A block of b x b pixels takes (3 + b - 1)^2 taps for b^2 C output channels, which come in whole vectors.
+    """
+    num_channels, height, width = image_shape
+
+    def num_operations(block: int) -> float:
+        num_vectors = -(-num_channels * block**2 // VECTOR_LANES)
+        return (block + 2) ** 2 * num_vectors / block**2
+
+    return min((b for b in BLOCK_SIDES if height % b == width % b == 0), key=num_operations)
+
+
+@torch.no_grad()
+def in_blocks(convolution: nn.Conv2d, block: int) -> nn.Conv2d:
+    """A 3x3 convolution of padding 1 that makes b x b pixels at once: (B, I, H, W) -> (B, b^2 C, H/b, W/b).
+
+    Vector units compute 16 output channels where a picture has 1 or 3; a block of pixels fills them. The
+    kernel of the pixel at (row, column) of a block is the 3x3 kernel moved by as much; the stride is b.
+    """
+    num_outputs, num_inputs = convolution.weight.shape[:2]
+    side = block + 2
+    weight = torch.zeros(block, block, num_outputs, num_inputs, side, side)
+    for row in range(block):
+        for column in range(block):
+            weight[row, column, :, :, row : row + 3, column : column + 3] = convolution.weight
+    blocks = nn.Conv2d(num_inputs, block**2 * num_outputs, side, stride=block, padding=1)
+    blocks.weight = nn.Parameter(weight.flatten(0, 2))
+    assert convolution.bias is not None
+    blocks.bias = nn.Parameter(convolution.bias.repeat(block**2))
+    return blocks
 
 
 def fast_encoder(layers: Sequence[nn.Module], coarse_shape: tuple[int, int, int]) -> list[nn.Module]:

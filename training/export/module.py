@@ -18,20 +18,23 @@ class ExportedVAE(nn.Module):
 
     Args:
         encoder: Images (B, C, H, W) in 0..255 -> mu and log_var side by side (B, 2 D).
-        decoder: Latents (B, D) -> logits (B, C, H, W).
+        decoder: Latents (B, D) -> logits in blocks of pixels.
+        out_of_blocks: Levels of 0 to 255 in such blocks -> uint8 (B, C, H, W).
     """
 
-    def __init__(self, *, encoder: nn.Module, decoder: nn.Module) -> None:
+    def __init__(self, *, encoder: nn.Module, decoder: nn.Module, out_of_blocks: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+        self.out_of_blocks = out_of_blocks
         self.dtype_of_weights: Tensor
         self.register_buffer("dtype_of_weights", torch.zeros(()))
 
     @torch.jit.export
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mu and log_var, float32 (B, D), of uint8 images (B, C, H, W)."""
-        pixels = images.to(self.dtype_of_weights.dtype)
+        # Reordered while they are bytes: that moves the least memory.
+        pixels = images.contiguous(memory_format=torch.channels_last).to(self.dtype_of_weights.dtype)
         posterior = self.encoder(pixels).to(torch.float32)
         mu, log_var = posterior.chunk(2, dim=1)
         return mu.contiguous(), log_var.contiguous()
@@ -40,7 +43,8 @@ class ExportedVAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Images, uint8 (B, C, H, W), of latents (B, D)."""
         logits = self.decoder(z.to(self.dtype_of_weights.dtype))
-        return torch.sigmoid(logits.to(torch.float32)).mul(255).round().to(torch.uint8)
+        images: Tensor = self.out_of_blocks(torch.sigmoid(logits.to(torch.float32)).mul(255).round())
+        return images
 
 
 def build_module(model: VanillaVAE) -> ExportedVAE:
@@ -50,9 +54,11 @@ def build_module(model: VanillaVAE) -> ExportedVAE:
     encoder = [*with_batch_norm_folded(flattened(model.encoder)), heads]
     _take_levels(encoder[0])
     decoder = [model.decoder_input, *with_batch_norm_folded(flattened(model.decoder))]
+    fast, out_of_blocks = fast_decoder(decoder, model.image_shape)
     exported = ExportedVAE(
         encoder=nn.Sequential(*fast_encoder(encoder, model.coarse_shape)),
-        decoder=nn.Sequential(*fast_decoder(decoder, model.image_shape)),
+        decoder=nn.Sequential(*fast),
+        out_of_blocks=out_of_blocks,
     )
     return exported.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
