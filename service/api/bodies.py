@@ -188,7 +188,7 @@ def _base64_upload(text: str, param: str) -> Upload:
 
 def _check_count(num: int, max_images: int, param: str) -> None:
     if not 1 <= num <= max_images:
-        problem = f"{param} must be between 1 and {max_images} images, got {num}"
+        problem = f"{param} must be 1 to {max_images} images, got {num}"
         raise InvalidValue(problem, param=param, code=f"{param}-out-of-range")
 
 
