@@ -1,0 +1,181 @@
+"""What every answer carries, what is counted, and what is logged."""
+
+import json
+import logging
+import re
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.logs import JsonFormatter
+from tests.conftest import RunningApp
+from tests.pictures import file_of, noise, picture
+from tests.scrape import samples
+
+pytestmark = pytest.mark.anyio
+
+FILE = file_of(picture(noise(8, 8, 3)))
+REQUESTS = {
+    "sample": {"json": {"n": 2, "seed": 5}},
+    "decode": {"json": {"z": [[0, 0, 0, 0]]}},
+    "encode": {"files": {"image": FILE}},
+    "reconstruct": {"files": {"image": FILE}},
+}
+operations = pytest.mark.parametrize("operation", REQUESTS)
+
+
+def assert_common_headers(answer: httpx.Response) -> None:
+    assert answer.headers["vary"] == "Accept"
+    assert re.fullmatch(r"[0-9a-f]{12}", answer.headers["x-model-version"])
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+@operations
+async def test_every_answer_has_the_common_headers(client: httpx.AsyncClient, operation: str) -> None:
+    answer = await client.post(f"/{operation}", **REQUESTS[operation])
+    assert answer.status_code == 200
+    assert_common_headers(answer)
+
+
+@pytest.mark.parametrize("path", ["/livez", "/metrics", "/models", "/nowhere", "/docs", "/openapi.json", "/"])
+async def test_other_answers_have_them_too(client: httpx.AsyncClient, path: str) -> None:
+    assert_common_headers(await client.get(path))
+
+
+@operations
+@pytest.mark.parametrize("accept", ["application/json", "image/png", "application/zip"])
+async def test_server_timing_tells_queue_device_and_codec(
+    client: httpx.AsyncClient, operation: str, accept: str
+) -> None:
+    if operation == "encode" and accept != "application/json":
+        return
+    answer = await client.post(f"/{operation}", headers={"accept": accept}, **REQUESTS[operation])
+    timing = re.fullmatch(
+        r"queue;dur=(\d+\.\d+), device;dur=(\d+\.\d+), codec;dur=(\d+\.\d+)", answer.headers["server-timing"]
+    )
+    assert timing is not None
+    assert all(float(milliseconds) < 60_000 for milliseconds in timing.groups())
+
+
+@operations
+async def test_only_samples_have_a_seed(client: httpx.AsyncClient, operation: str) -> None:
+    answer = await client.post(f"/{operation}", **REQUESTS[operation])
+    assert answer.headers.get("x-seed") == ("5" if operation == "sample" else None)
+
+
+@pytest.mark.parametrize("given", ["abc-123", "A.b_c", "x" * 128])
+async def test_a_request_id_is_echoed(client: httpx.AsyncClient, given: str) -> None:
+    answer = await client.get("/nowhere", headers={"x-request-id": given})
+    assert answer.headers["x-request-id"] == given
+    assert answer.json()["request_id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "two words", "x" * 129, 'quote"', "<script>", "é", "a\tb"])
+async def test_a_request_id_that_could_do_harm_is_replaced(client: httpx.AsyncClient, given: str) -> None:
+    answer = await client.get("/livez", headers={"x-request-id": given.encode("latin-1")})
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+async def test_every_request_has_an_id_of_its_own(client: httpx.AsyncClient) -> None:
+    ids = {(await client.get("/livez")).headers["x-request-id"] for _ in range(5)}
+    assert len(ids) == 5
+
+
+async def test_requests_are_counted_by_operation_and_status(running_app: RunningApp) -> None:
+    async with running_app() as (_, client):
+        for operation, request in REQUESTS.items():
+            await client.post(f"/{operation}", **request)
+        await client.post("/sample", json={"n": 0})
+        await client.get("/nowhere")
+        await client.get("/sample/more")
+        found = samples((await client.get("/metrics")).text)
+    for operation in REQUESTS:
+        assert found[f'vae_requests_total{{code="200",operation="{operation}"}}'] == 1
+    assert found['vae_requests_total{code="422",operation="sample"}'] == 1
+    assert found['vae_requests_total{code="404",operation="other"}'] == 2
+    assert found['vae_request_duration_seconds_count{operation="sample"}'] == 2
+    assert found['vae_codec_seconds_count{stage="decode_image"}'] == 2
+    assert found['vae_codec_seconds_count{stage="encode_image"}'] == 3
+
+
+async def test_no_path_makes_a_series_of_its_own(running_app: RunningApp) -> None:
+    async with running_app() as (_, client):
+        before = samples((await client.get("/metrics")).text)
+        for index in range(20):
+            await client.get(f"/nowhere/{index}")
+        after = samples((await client.get("/metrics")).text)
+    new = {series for series in set(after) - set(before) if not series.endswith("_created")}
+    assert {series for series in new if "404" not in series} <= {
+        'vae_requests_total{code="200",operation="other"}',
+        'vae_requests_created{code="404",operation="other"}',
+    }
+    assert len(new) <= 4
+
+
+@pytest.mark.usefixtures("anyio_backend")
+async def test_a_request_is_one_line_in_the_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="service.access"):
+        await client.post("/sample", json={"n": 0}, headers={"x-request-id": "my-id"})
+    (record,) = [record for record in caplog.records if record.name == "service.access"]
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["request_id"], line["method"], line["path"], line["status"]) == (
+        "my-id",
+        "POST",
+        "/sample",
+        422,
+    )
+    assert line["duration_seconds"] >= 0
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/metrics"])
+async def test_what_machines_ask_often_is_not_logged(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    with caplog.at_level(logging.INFO, logger="service.access"):
+        await client.get(path)
+    assert [record for record in caplog.records if record.name == "service.access"] == []
+
+
+async def test_a_client_that_leaves_in_its_upload_is_no_error_of_ours(
+    running_app: RunningApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_app() as (app, client):
+        with caplog.at_level(logging.WARNING):
+            await leave_while_uploading(app)
+        found = samples((await client.get("/metrics")).text)
+    assert not [series for series in found if 'code="500"' in series]
+    assert found['vae_requests_total{code="499",operation="encode"}'] == 1
+    assert caplog.records == []
+
+
+async def leave_while_uploading(app: FastAPI) -> None:
+    """Send the first part of a body and close the connection."""
+    parts = iter(
+        [{"type": "http.request", "body": b"the first", "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> dict[str, object]:
+        return next(parts)
+
+    async def send(message: dict[str, object]) -> None:
+        assert message["type"].startswith("http.response")
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/encode",
+        "raw_path": b"/encode",
+        "query_string": b"",
+        "headers": [(b"content-type", b"image/png"), (b"content-length", b"1000")],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("service", 80),
+        "client": ("client", 1),
+        "root_path": "",
+    }
+    await app(scope, receive, send)
