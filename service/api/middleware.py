@@ -9,7 +9,7 @@ import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import answer_unexpected_error
@@ -60,6 +60,8 @@ class RequestMiddleware:
 
         try:
             await self._app(scope, self._bounded(scope, receive), send_with_headers)
+        except ClientDisconnect:  # in its upload: nobody is left to answer, and the fault is not ours
+            pass
         except Exception:
             log.exception("unexpected error", extra={"fields": {"request_id": scope["request_id"]}})
             if status:
