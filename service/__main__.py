@@ -59,6 +59,7 @@ def serve(options: argparse.Namespace) -> int:
         )
     with listener:
         app = create_app(settings)
+        listener.listen()  # before the address is said, so that nobody who reads it is turned away
         _say_hello(app, *listener.getsockname()[:2])
         config = uvicorn.Config(
             app,
