@@ -1,0 +1,16 @@
+#!/bin/sh
+# mu and log_var of a picture file ($1; without it, of a sample), sent as base64 in JSON.
+set -eu
+BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
+OUT_DIR=${OUT_DIR:-.}
+
+picture=${1:-}
+if [ -z "$picture" ]; then
+    picture=$OUT_DIR/sample.png
+    curl --fail-with-body -sS "$BASE_URL/sample" \
+        -H 'Content-Type: application/json' -H 'Accept: image/png' -d '{"seed": 1}' -o "$picture"
+fi
+
+printf '{"images": ["%s"]}' "$(base64 < "$picture" | tr -d '\n')" |
+    curl --fail-with-body -sS "$BASE_URL/encode" -H 'Content-Type: application/json' --data-binary @-
+echo

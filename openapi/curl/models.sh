@@ -1,0 +1,7 @@
+#!/bin/sh
+# What is served: shapes, preprocessing, provenance, measured quality, and the limits of a request.
+set -eu
+BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
+
+curl --fail-with-body -sS "$BASE_URL/models"
+echo

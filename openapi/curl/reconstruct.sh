@@ -1,0 +1,18 @@
+#!/bin/sh
+# A picture file ($1; without it, a sample) through the bottleneck and back, reconstruction.png.
+set -eu
+BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
+OUT_DIR=${OUT_DIR:-.}
+
+picture=${1:-}
+if [ -z "$picture" ]; then
+    picture=$OUT_DIR/sample.png
+    curl --fail-with-body -sS "$BASE_URL/sample" \
+        -H 'Content-Type: application/json' -H 'Accept: image/png' -d '{"seed": 1}' -o "$picture"
+fi
+
+curl --fail-with-body -sS "$BASE_URL/reconstruct" \
+    -H 'Accept: image/png' \
+    -F "image=@$picture" \
+    -o "$OUT_DIR/reconstruction.png"
+echo "$OUT_DIR/reconstruction.png"

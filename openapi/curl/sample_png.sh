@@ -1,0 +1,12 @@
+#!/bin/sh
+# Sixteen images as one 4x4 contact sheet, samples.png; the headers say the seed and the layout.
+set -eu
+BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
+OUT_DIR=${OUT_DIR:-.}
+
+curl --fail-with-body -sS "$BASE_URL/sample" \
+    -H 'Content-Type: application/json' \
+    -H 'Accept: image/png' \
+    -d '{"n": 16, "seed": 42}' \
+    -o "$OUT_DIR/samples.png"
+echo "$OUT_DIR/samples.png"
