@@ -9,8 +9,6 @@ from training.config import Config, load_preset
 IGNORED_WARNINGS = (
     r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated",
     r"ignore:`torch\.jit\.\w+` is deprecated",
-    r"ignore:.*does not have many workers",
-    r"ignore:.*Checkpoint directory .* exists and is not empty",
 )
 
 

@@ -66,6 +66,7 @@ def _prepare(folder: RunFolder, *, config: Config, resume: bool) -> None:
         logger.info("an earlier run is kept as %s", earlier)
 
 
+@rank_zero_only
 def _say_what_is_trained(config: Config, *, splits: ImageSplits, resumed_from: Path | None) -> None:
     shape = "x".join(str(size) for size in config.data.image_shape)
     logger.info(
@@ -83,6 +84,7 @@ def _quiet_lightning() -> None:
         "lightning.pytorch.utilities.rank_zero",
         "lightning.fabric.utilities.rank_zero",
         "lightning.pytorch",
+        "lightning.fabric",
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
@@ -112,7 +114,7 @@ def _fit(
         ],
         logger=TensorBoardLogger(folder.root, name="tensorboard", version=""),
         num_sanity_val_steps=0,
-        log_every_n_steps=min(50, max(1, len(splits.train) // config.optimizer.batch_size)),
+        log_every_n_steps=min(50, max(1, len(splits.train) // _images_a_step(config))),
         enable_model_summary=False,
         enable_progress_bar=sys.stdout.isatty(),
     )
@@ -127,6 +129,10 @@ def _fit(
     except SystemExit:
         _stop(trainer=trainer, folder=folder)
     return trainer
+
+
+def _images_a_step(config: Config) -> int:
+    return config.optimizer.batch_size * config.machine.devices
 
 
 def _accelerator(config: Config) -> str:
