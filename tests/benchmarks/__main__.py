@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.benchmarks import checkpoints, comparison, floor, machine, plan, report, under_load
+from tests.benchmarks import checkpoints, comparison, floor, gpu, machine, plan, report, specials, under_load
 
 FOLDER = Path(__file__).parent / "results"
 PARTS = ("floor", "service", "peers")
@@ -50,6 +50,9 @@ def _measure(options: argparse.Namespace, chosen: plan.Plan) -> dict[str, Any]:
     results["floor"] = floor.measure(paths, chosen)
     if "service" in parts:
         results["service"] = under_load.measure(paths, results["floor"], chosen)
+        decoding = floor.fastest_precision(results["floor"], checkpoints.FAST)
+        results["specials"] = specials.measure(paths, decoding, chosen)
+        results["gpu"] = gpu.measure(paths, chosen)
     if "peers" in parts:
         results["peers"] = comparison.measure(paths, chosen)
     return results

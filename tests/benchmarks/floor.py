@@ -1,7 +1,7 @@
 """The floor: the bare module and the codecs in a loop, without server, queue or HTTP.
 
-Times of one core are CPU times of the thread, so that other work on the machine does not count; those of
-several threads are wall times.
+Times of one thread are CPU times, taken while every other core does the same, so that other work on the
+machine counts little and what cores share (caches, memory) counts; those of all cores are wall times.
 """
 
 import base64
@@ -26,7 +26,7 @@ from service.vae.precision import Placed, Precision
 from tests.benchmarks import pictures
 from tests.benchmarks.checkpoints import AS_WRITTEN, FAST
 from tests.benchmarks.machine import num_cores
-from tests.benchmarks.plan import LANES, ONE, Plan
+from tests.benchmarks.plan import ALL, LANES, ONE, Plan
 
 UNFROZEN = f"{AS_WRITTEN}, unfrozen"
 
@@ -80,8 +80,9 @@ def core_seconds(floor: Mapping[str, Any], workload: str, *, form: str, precisio
     Args:
         precision: Of decoding; encoding is float32, as the service does it unless told otherwise.
     """
-    decode = 1 / best(floor, "decode", form=form, precision=precision)
-    encode = 1 / best(floor, "encode", form=form, precision=Precision.FLOAT32)
+    cores = num_cores()
+    decode = cores / best(floor, "decode", form=form, precision=precision)
+    encode = cores / best(floor, "encode", form=form, precision=Precision.FLOAT32)
     codecs = floor["codecs"]
     if workload.startswith("sample"):
         num = int(workload.split("n=")[1].split()[0])
@@ -92,7 +93,9 @@ def core_seconds(floor: Mapping[str, Any], workload: str, *, form: str, precisio
     return codecs["decode_image"] + encode + decode + codecs["encode_png"] + codecs["images_json"]
 
 
-def best(floor: Mapping[str, Any], operation: str, *, form: str, precision: str, threads: str = ONE) -> float:
+def best(
+    floor: Mapping[str, Any], operation: str, *, form: str, precision: str, threads: str = LANES
+) -> float:
     """Items a second at the best batch size."""
     wanted = (operation, form, precision, threads)
     keys = ("operation", "form", "precision", "threads")
@@ -142,33 +145,34 @@ def _latent_dim(module: checkpoint.VAEModule, image_shape: tuple[int, int, int])
 
 
 def _seconds(make: Callable[[int], Callable[[], object]], size: int, threads: str, seconds: float) -> float:
-    """Seconds a batch takes, with lanes counted as one."""
+    """Seconds a batch takes, with all lanes counted as one."""
     call = make(size)
-    if threads == LANES:
-        return _seconds_in_lanes(call, num_cores(), seconds)
-    torch.set_num_threads(1 if threads == ONE else num_cores())
-    try:
-        with torch.inference_mode():
-            clock = time.thread_time if threads == ONE else time.perf_counter
-            return statistics.median(_times(call, seconds, clock))
-    finally:
-        torch.set_num_threads(1)
+    if threads == ALL:
+        torch.set_num_threads(num_cores())
+        try:
+            with torch.inference_mode():
+                return statistics.median(_times(call, seconds, time.perf_counter))
+        finally:
+            torch.set_num_threads(1)
+    num_lanes = 1 if threads == ONE else num_cores()
+    return _cpu_seconds(call, num_lanes, seconds) / num_lanes
 
 
-def _seconds_in_lanes(call: Callable[[], object], num: int, seconds: float) -> float:
-    counts: list[float] = []
+def _cpu_seconds(call: Callable[[], object], num_lanes: int, seconds: float) -> float:
+    """CPU seconds of a call on one thread while as many other threads as there are lanes left do the same."""
+    times: list[float] = []
 
     def work() -> None:
         torch.set_num_threads(1)
         with torch.inference_mode():
-            counts.append(statistics.median(_times(call, seconds, time.perf_counter)))
+            times.extend(_times(call, seconds, time.thread_time))
 
-    lanes = [threading.Thread(target=work) for _ in range(num)]
+    lanes = [threading.Thread(target=work) for _ in range(num_lanes)]
     for lane in lanes:
         lane.start()
     for lane in lanes:
         lane.join()
-    return 1 / sum(1 / count for count in counts)
+    return statistics.median(times)
 
 
 def _times(call: Callable[[], object], seconds: float, clock: Callable[[], float]) -> list[float]:
@@ -196,7 +200,7 @@ def _codecs(loaded: checkpoint.Checkpoint, plan: Plan) -> Codecs:
     mu = draw_noise(0, 1, latent_dim)[0]
 
     def cost(call: Callable[[], object], count: int) -> float:
-        return statistics.median(_times(call, seconds, time.thread_time)) / count
+        return _cpu_seconds(call, num_cores(), seconds) / count
 
     return Codecs(
         noise=cost(lambda: draw_noise(7, num, latent_dim), num),

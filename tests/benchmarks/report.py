@@ -17,6 +17,9 @@ def show(results: Mapping[str, Any], console: Console) -> None:
         _show_floor(results["floor"], console)
     if "service" in results:
         _show_service(results["service"], console)
+    if "specials" in results:
+        _show_specials(results["specials"], console)
+        _show_gpu(results["gpu"], console)
     if "peers" in results:
         _show_peers(results["peers"], console)
 
@@ -56,6 +59,55 @@ def _show_service(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
             f"{row['of_core_seconds']:.2f}",
             *(f"{row[f'{key}_cores']:.2f}" for key in ("server", "wrk", "other")),
             f"{row['rss_bytes'] / 1e6:,.0f}",
+        )
+    console.print(table)
+
+
+def _show_specials(found: Mapping[str, Any], console: Console) -> None:
+    alone, beside = found["alone"], found["beside"]
+    extra = alone["sample_p50_seconds"] - alone["bare_p50_seconds"]
+    rise = beside["beside_p99_seconds"] - beside["alone_p99_seconds"]
+    rows = {
+        "ready after, s (median of starts)": f"{statistics.median(found['start_seconds']):.1f}",
+        "RSS when ready, MB": f"{found['start_rss_bytes'] / 1e6:,.0f}",
+        "n=1, one client, p50, ms": f"{1000 * alone['sample_p50_seconds']:.2f}",
+        "bare module, batch 1, p50, ms": f"{1000 * alone['bare_p50_seconds']:.2f}",
+        "more than the bare module, ms": f"{1000 * extra:.2f}",
+        "n=1, one client, p99, ms": f"{1000 * beside['alone_p99_seconds']:.1f}",
+        "the same beside n=64, p99, ms": f"{1000 * beside['beside_p99_seconds']:.1f}",
+        "rise, ms": f"{1000 * rise:.1f}",
+    }
+    if "growth" in found:
+        requests = found["growth"]["rss"][-1]["requests"]
+        rows[f"growth of RSS over {requests:,} requests, MB"] = f"{found['growth']['growth_bytes'] / 1e6:.1f}"
+    table = _table("Specials", ["figure"], ["value"])
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _show_gpu(found: Mapping[str, Any] | None, console: Console) -> None:
+    if found is None:
+        console.print("\nGPU: not yet measured")
+        return
+    columns = ["size", "images/s", "H2D share", "D2H share"]
+    table = _table("CUDA graph, bare decode", ["form", "precision"], columns)
+    for row in found["graphs"]:
+        total = row["replay_seconds"] + row["h2d_seconds"] + row["d2h_seconds"]
+        shares = (row[f"{name}_seconds"] / total for name in ("h2d", "d2h"))
+        rate = f"{row['size'] / row['replay_seconds']:,.0f}"
+        table.add_row(
+            row["form"], row["precision"], str(row["size"]), rate, *(f"{share:.2f}" for share in shares)
+        )
+    console.print(table)
+    best = max(row["size"] / row["replay_seconds"] for row in found["graphs"])
+    table = _table(
+        "Replicas sharing the GPU, n=16", ["replicas"], ["images/s", "of the graph", "server cores"]
+    )
+    for row in found["replicas"]:
+        rate = row["images_per_second"]
+        table.add_row(
+            str(row["replicas"]), f"{rate:,.0f}", f"{rate / best:.2f}", f"{row['server_cores']:.1f}"
         )
     console.print(table)
 

@@ -107,7 +107,8 @@ def test_decode_writes_the_picture_of_the_latent_that_it_is_given(
 ) -> None:
     run_script("decode")
     middle = pixels_of((tmp_path / "decoded.png").read_bytes())
-    run_script("decode", ",".join(["0"] * 15 + ["2.5"]))
+    latent_dim = json.loads(run_script("models"))["data"][0]["latent_dim"]
+    run_script("decode", ",".join(["2.5"] * latent_dim))
     other = pixels_of((tmp_path / "decoded.png").read_bytes())
     assert middle.shape == other.shape == (SIDE, SIDE, 1)
     assert (middle != other).any()

@@ -21,7 +21,7 @@ class Sprites:
     Attributes:
         images: uint8 (N, 3, H, W).
         shape: int64 (N,), an index into `SHAPES`.
-        hue: float32 (N,), in [0, 1), a turn of the colour wheel.
+        hue: float32 (N,), in [0, 0.8) of a turn of the colour wheel, red to violet: a line, not a circle.
         scale: float32 (N,), the radius as a fraction of half the picture, in [0.45, 0.75).
         rotation: float32 (N,), clockwise, radians in [-pi / 6, pi / 6).
         x: float32 (N,), the centre in [-0.25, 0.25), half the picture being 1, rightwards.
@@ -42,7 +42,14 @@ def draw_sprites(num_sprites: int, *, height: int, width: int, seed: int) -> Spr
     generator = torch.Generator().manual_seed(seed)
     shape = torch.randint(len(SHAPES), (num_sprites,), generator=generator)
     hue, scale, rotation, x, y = torch.rand(5, num_sprites, generator=generator)
-    factors = (shape, hue, 0.45 + 0.3 * scale, (rotation - 0.5) * math.pi / 3, 0.5 * x - 0.25, 0.5 * y - 0.25)
+    factors = (
+        shape,
+        0.8 * hue,
+        0.45 + 0.3 * scale,
+        (rotation - 0.5) * math.pi / 3,
+        0.5 * x - 0.25,
+        0.5 * y - 0.25,
+    )
     chunks = zip(*(factor.split(CHUNK) for factor in factors), strict=True)
     images = torch.cat([_drawn(*chunk, height=height, width=width) for chunk in chunks])
     return Sprites(images, *factors)
