@@ -24,6 +24,9 @@ from service.errors import DeviceNotFound, InvalidCheckpoint
 from service.settings import Settings
 
 EXIT_CONFIGURATION = 3
+# A thread that waits for the interpreter gets it after so long: a device thread must not stand still for
+# Python's default of 5 ms while the event loop is busy.
+SWITCH_INTERVAL_SECONDS = 1e-4
 
 log = logging.getLogger("service")
 
@@ -51,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     settings = _settings(options)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     logs.configure(settings.log_format, settings.log_level)
     listener = _listen(settings.host, settings.port)
     if listener is None:
@@ -67,6 +71,7 @@ def serve(options: argparse.Namespace) -> int:
             http="httptools",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             log_config=None,
             timeout_keep_alive=settings.keep_alive_seconds,
         )

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from service import checkpoint
 from service.api import documents, health, routes
 from service.api.codecs import Codecs
 from service.api.errors import answer_http_error, answer_service_error
-from service.api.middleware import RequestMiddleware
+from service.api.middleware import RequestMiddleware, direct
 from service.api.schemas import sample_request
 from service.api.service import Limits, Service
 from service.engine.engine import Engine, available_cores
@@ -53,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         service.engine.stop()
         service.codecs.close()
 
-    app = FastAPI(
+    app = App(
         title=TITLE,
         version=VERSION,
         description=DESCRIPTION,
@@ -65,14 +67,42 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(ServiceError, answer_service_error)
     app.add_exception_handler(HTTPException, answer_http_error)
-    app.add_middleware(
-        RequestMiddleware,
-        metrics=service.metrics,
-        version=service.engine.runtime.version,
-        max_body_bytes=settings.max_body_bytes,
-    )
-    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
+
+
+class App(FastAPI):
+    """FastAPI with RequestMiddleware around all of it, a short way to the operations, and our document."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put RequestMiddleware outermost."""
+        service: Service = self.state.service
+        operations = {
+            (method, route.path): direct(route.endpoint)
+            for route in routes.router.routes
+            if isinstance(route, APIRoute)
+            for method in route.methods or ()
+        }
+        return RequestMiddleware(
+            super().build_middleware_stack(),
+            operations=operations,
+            metrics=service.metrics,
+            version=service.engine.runtime.version,
+            max_body_bytes=service.limits.max_body_bytes,
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the limits of this server and the shapes of its model."""
+        if self.openapi_schema is None:
+            service: Service = self.state.service
+            document = get_openapi(
+                title=self.title, version=self.version, description=self.description, routes=self.routes
+            )
+            schemas = documents.components(
+                service.sample_request, service.engine.runtime.metadata.latent_dim, service.limits.max_images
+            )
+            document.setdefault("components", {})["schemas"] = dict(sorted(schemas.items()))
+            self.openapi_schema = document
+        return self.openapi_schema
 
 
 def build_service(settings: Settings) -> Service:
@@ -106,21 +136,6 @@ def build_service(settings: Settings) -> Service:
         png_compression=settings.png_compression,
         sample_request=sample_request(settings.max_images),
     )
-
-
-def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the limits and shapes of what is served."""
-    if app.openapi_schema is None:
-        service: Service = app.state.service
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        schemas = documents.components(
-            service.sample_request, service.engine.runtime.metadata.latent_dim, service.limits.max_images
-        )
-        document.setdefault("components", {})["schemas"] = dict(sorted(schemas.items()))
-        app.openapi_schema = document
-    return app.openapi_schema
 
 
 def _device(name: str) -> torch.device:

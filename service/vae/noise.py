@@ -12,6 +12,9 @@ import numpy as np
 from service.checkpoint import Float32Array
 
 MAX_SEED = 2**64 - 1
+# The generator's counter counts blocks of so many numbers; each image has a stretch of it to itself.
+BLOCK_SIZE = 4
+BLOCKS_PER_IMAGE = 2**128
 
 
 def draw_noise(seed: int, num: int, latent_dim: int) -> Float32Array:
@@ -30,9 +33,11 @@ def draw_noise(seed: int, num: int, latent_dim: int) -> Float32Array:
     """
     half = (latent_dim + 1) // 2
     raw = np.empty((num, 2, half), np.uint64)
+    stream = np.random.Philox(key=seed, counter=0)
+    blocks_used = -(-2 * half // BLOCK_SIZE)
     for index in range(num):
-        stream = np.random.Philox(key=seed, counter=[0, 0, index, 0])
         raw[index] = stream.random_raw(2 * half).reshape(2, half)
+        stream.advance(BLOCKS_PER_IMAGE - blocks_used)
     uniform = ((raw >> np.uint64(11)) + 0.5) * 2.0**-53  # 53 bits, inside (0, 1): the logarithm stays finite
     radius = np.sqrt(-2.0 * np.log(uniform[:, 0]))
     angle = 2.0 * np.pi * uniform[:, 1]
