@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from service import checkpoint
 from service.api import documents, health, routes
 from service.api.codecs import Codecs
-from service.api.errors import answer_http_error, answer_service_error
+from service.api.errors import answer_http_error, answer_service_error, answer_unexpected_error
 from service.api.middleware import RequestMiddleware, direct
 from service.api.schemas import sample_request
 from service.api.service import Limits, Service
@@ -67,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(ServiceError, answer_service_error)
     app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(Exception, answer_unexpected_error)
     return app
 
 

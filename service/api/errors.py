@@ -120,7 +120,7 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     return problem(request, error.status_code, title, detail, code=code, headers=error.headers)
 
 
-def answer_unexpected_error(request: Request) -> Response:
+async def answer_unexpected_error(request: Request, _error: Exception | None = None) -> Response:
     """Answer a fault of ours without showing anything of it."""
     detail = "an internal error; the log has the details under this request_id"
     return problem(request, 500, "Internal error", detail, code="internal-error")

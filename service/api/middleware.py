@@ -100,9 +100,9 @@ class RequestMiddleware:
             pass
         except Exception:
             log.exception("unexpected error", extra={"fields": {"request_id": scope["request_id"]}})
-            if status:
-                raise
-            await answer_unexpected_error(Request(scope))(scope, receive, send_with_headers)
+            if not status:
+                answer = await answer_unexpected_error(Request(scope))
+                await answer(scope, receive, send_with_headers)
         finally:
             self._record(scope, status or 499, time.perf_counter() - started)
 
