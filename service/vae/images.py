@@ -71,7 +71,7 @@ def decode_image(
     try:
         box = crop_box(_upright_size(image), preprocessing)
         scale = _shrink_while_decoding(image, box, (width, height))
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
         image = _to_mode(image, MODES[channels])
     except DECODE_ERRORS as error:
         raise BadImage(f"the image is damaged: {_first_line(error)}", param=param) from None
