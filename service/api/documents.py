@@ -43,6 +43,11 @@ def _reference(model: type[BaseModel]) -> Extra:
     return {"$ref": REFERENCE.format(model=model.__name__)}
 
 
+def _file(curl: str) -> Extra:
+    """A body that is a file; its example can only say how to send one."""
+    return {"schema": BINARY, "examples": {"curl": {"summary": f"curl {curl}"}}}
+
+
 def _errors(*statuses: int) -> Extra:
     titles: dict[int, str] = {}
     for status, title in STATUSES.values():
@@ -69,6 +74,11 @@ def _get(description: str, content: Extra, *errors: int) -> Extra:
     return {"openapi_extra": {"responses": {**answer, **_errors(*errors)}}}
 
 
+def _curl(flags: str) -> Extra:
+    """An example of a body that JSON cannot hold: how curl sends it."""
+    return {"curl": {"summary": f"curl {flags}"}}
+
+
 _FREE_OBJECT = {Form.JSON.value: {"schema": {"type": "object"}}}
 _IMAGES_OUT = {
     Form.JSON.value: {"schema": _reference(ImagesAnswer)},
@@ -76,8 +86,11 @@ _IMAGES_OUT = {
     Form.ZIP.value: {"schema": BINARY},
 }
 _IMAGES_IN = {
-    **{name: {"schema": BINARY} for name in FORMATS},
-    "multipart/form-data": {"schema": MULTIPART},
+    **{name: {"schema": BINARY, "examples": _curl(f"--data-binary @picture.{name[6:]}")} for name in FORMATS},
+    "multipart/form-data": {
+        "schema": MULTIPART,
+        "examples": _curl("-F image=@one.png -F image=@two.jpg"),
+    },
     Form.JSON.value: {"schema": BASE64_IMAGES, "example": {"images": [TINY_PNG]}},
 }
 _SAMPLE_IN = {

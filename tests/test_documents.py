@@ -1,0 +1,136 @@
+"""What can rot: openapi.json, the README's tables and scripts, the version, the changelog."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+
+import pytest
+
+from service.api.negotiation import Form
+from service.app import VERSION, create_app
+from service.settings import Settings
+from tests.conftest import ROOT
+from tests.documents import README, TABLES, MissingMarkers, with_tables
+
+OPENAPI = ROOT / "openapi" / "openapi.json"
+AGAIN = "run `make openapi`"
+
+Json = dict[str, object]
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    """The OpenAPI document of the app as it ships."""
+    return json.loads(json.dumps(create_app(Settings(device="cpu")).openapi()))
+
+
+def resolved(schema: Json, document: Json) -> Json:
+    if "$ref" not in schema:
+        return schema
+    return document["components"]["schemas"][str(schema["$ref"]).rpartition("/")[2]]
+
+
+def bodies(document: Json) -> Iterator[tuple[str, str, Json]]:
+    """Path, media type and description of each request body."""
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for media_type, body in operation.get("requestBody", {}).get("content", {}).items():
+                yield path, media_type, body
+
+
+def test_openapi_json_is_the_apps_own(document: Json) -> None:
+    assert json.loads(OPENAPI.read_text()) == document, AGAIN
+
+
+def test_every_operation_is_documented_with_its_answers(document: Json) -> None:
+    paths = {
+        "/sample",
+        "/decode",
+        "/encode",
+        "/reconstruct",
+        "/models",
+        "/models/{name}",
+        "/livez",
+        "/readyz",
+        "/metrics",
+    }
+    assert paths <= set(document["paths"])
+    for path in ("/sample", "/decode", "/reconstruct"):
+        answers = document["paths"][path]["post"]["responses"]
+        assert set(answers["200"]["content"]) == {form.value for form in Form}
+        assert {"400", "406", "413", "415", "422", "429", "500", "503", "504"} <= set(answers)
+
+
+def test_every_error_in_the_document_is_a_problem(document: Json) -> None:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(answer["content"]) == ["application/problem+json"]
+
+
+def test_every_request_body_has_an_example(document: Json) -> None:
+    without = [
+        f"{path} {media_type}"
+        for path, media_type, body in bodies(document)
+        if not {"example", "examples"} & (body.keys() | resolved(body["schema"], document).keys())
+    ]
+    assert list(bodies(document))
+    assert without == []
+
+
+def test_every_reference_leads_somewhere(document: Json) -> None:
+    references = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert references
+    assert references <= set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_readme_has_the_table_that_is_generated(name: str) -> None:
+    assert TABLES[name]() in README.read_text(), AGAIN
+
+
+def test_writing_the_tables_again_changes_nothing() -> None:
+    text = README.read_text()
+    assert with_tables(text) == text, AGAIN
+
+
+def test_a_document_without_a_place_for_a_table_is_refused() -> None:
+    with pytest.raises(MissingMarkers, match="settings"):
+        with_tables("# A title\n")
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    text = README.read_text()
+    for name in Settings.model_fields:
+        assert f"VAE_{name.upper()}" in text
+
+
+def test_every_curl_script_is_in_the_readme_and_every_one_there_exists() -> None:
+    named = set(re.findall(r"openapi/curl/(\w+\.sh)", README.read_text()))
+    assert named == {path.name for path in (ROOT / "openapi" / "curl").iterdir()}
+
+
+def test_every_link_of_the_readme_leads_to_a_file() -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", README.read_text())
+    for link in links:
+        assert "://" in link or (ROOT / link).exists(), link
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`|; )(?:\w+=\S+ )*make ([a-z]+)", README.read_text(), re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
+
+
+def test_the_changelog_begins_with_what_is_unreleased_or_with_this_version() -> None:
+    headings = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings
+    assert headings[0] in ("Unreleased", VERSION)
