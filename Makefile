@@ -36,7 +36,7 @@ openapi: .venv/.dev ## Write openapi/openapi.json and the README's generated tab
 	@$(BIN)/python -m service openapi --output openapi/openapi.json
 	@$(BIN)/python -m tests.documents
 
-bench: .venv/.dev ## Measure the service against its own floor and against others
+bench: .venv/.bench ## Measure the service against its own floor and against others
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean: ## Remove .venv and every cache; runs/ stays
@@ -48,6 +48,10 @@ clean: ## Remove .venv and every cache; runs/ stays
 .venv/.dev: pyproject.toml constraints.txt
 	$(call install,.[training$(comma)dev])
 	@touch .venv/.serve
+
+.venv/.bench: .venv/.dev
+	@command -v wrk >/dev/null || { echo "wrk is needed to make load: on Debian and Ubuntu 'apt install wrk'."; exit 1; }
+	$(call install,.[bench])
 
 comma := ,
 define install
