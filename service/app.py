@@ -54,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         service.metrics.ready(False)
         service.engine.stop()
         service.codecs.close()
+        gc.unfreeze()
 
     app = App(
         title=TITLE,

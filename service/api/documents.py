@@ -43,11 +43,6 @@ def _reference(model: type[BaseModel]) -> Extra:
     return {"$ref": REFERENCE.format(model=model.__name__)}
 
 
-def _file(curl: str) -> Extra:
-    """A body that is a file; its example can only say how to send one."""
-    return {"schema": BINARY, "examples": {"curl": {"summary": f"curl {curl}"}}}
-
-
 def _errors(*statuses: int) -> Extra:
     titles: dict[int, str] = {}
     for status, title in STATUSES.values():
