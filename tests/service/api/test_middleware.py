@@ -3,12 +3,18 @@
 import json
 import logging
 import re
+from pathlib import Path
 
+import anyio
 import httpx
 import pytest
+import torch
 from fastapi import FastAPI
 
+from service.app import create_app
 from service.logs import JsonFormatter
+from service.settings import Settings
+from service.vae.noise import draw_noise
 from tests.conftest import RunningApp
 from tests.pictures import file_of, noise, picture
 from tests.scrape import samples
@@ -153,14 +159,39 @@ async def test_a_client_that_leaves_in_its_upload_is_no_error_of_ours(
     assert caplog.records == []
 
 
+async def test_a_client_that_leaves_while_it_waits_is_not_computed(
+    tiny_checkpoint: Path, device: torch.device
+) -> None:
+    app = create_app(Settings(checkpoint=tiny_checkpoint, device=str(device), precision="float32"))
+    engine, metrics = app.state.service.engine, app.state.service.metrics
+    # The device is not started yet, so the job waits until its client has gone.
+    with anyio.fail_after(2):
+        await leave_while_waiting(app)
+    engine.start()
+    await engine.decode(draw_noise(0, 1, 4), timeout_seconds=30)
+    engine.stop()
+    found = samples(metrics.render())
+    assert found["vae_cancelled_total"] == 1
+    assert found['vae_batch_items_sum{operation="decode"}'] == 1
+
+
 async def leave_while_uploading(app: FastAPI) -> None:
     """Send the first part of a body and close the connection."""
-    parts = iter(
-        [{"type": "http.request", "body": b"the first", "more_body": True}, {"type": "http.disconnect"}]
-    )
+    first = {"type": "http.request", "body": b"the first", "more_body": True}
+    await leave(app, "/encode", "image/png", first)
+
+
+async def leave_while_waiting(app: FastAPI) -> None:
+    """Send a whole request and close the connection before its answer."""
+    await leave(app, "/sample", "application/json", {"type": "http.request", "body": b'{"n": 3}'})
+
+
+async def leave(app: FastAPI, path: str, content_type: str, message: dict[str, object]) -> None:
+    """Send one message of a request and close the connection."""
+    messages = iter([message])
 
     async def receive() -> dict[str, object]:
-        return next(parts)
+        return next(messages, {"type": "http.disconnect"})
 
     async def send(message: dict[str, object]) -> None:
         assert message["type"].startswith("http.response")
@@ -168,10 +199,10 @@ async def leave_while_uploading(app: FastAPI) -> None:
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/encode",
-        "raw_path": b"/encode",
+        "path": path,
+        "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [(b"content-type", b"image/png"), (b"content-length", b"1000")],
+        "headers": [(b"content-type", content_type.encode())],
         "http_version": "1.1",
         "scheme": "http",
         "server": ("service", 80),
