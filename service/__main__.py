@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from service import checkpoint, logs
 from service.app import create_app
-from service.errors import DeviceNotFound, InvalidCheckpoint
+from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint
 from service.settings import Settings
 
 EXIT_CONFIGURATION = 3
@@ -46,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"the checkpoint cannot be used: {error}")
     except DeviceNotFound as error:
         return _fail(f"{error}; --device auto takes what there is")
+    except CannotListen as error:
+        return _fail(f"{error}; choose another with --port or --host")
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}")
     return result
@@ -56,12 +58,7 @@ def serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     logs.configure(settings.log_format, settings.log_level)
-    listener = _listen(settings.host, settings.port)
-    if listener is None:
-        return _fail(
-            f"port {settings.port} on {settings.host} is taken or not allowed; choose another with --port"
-        )
-    with listener:
+    with _listen(settings.host, settings.port) as listener:
         app = create_app(settings)
         listener.listen()  # before the address is said, so that nobody who reads it is turned away
         _say_hello(app, *listener.getsockname()[:2])
@@ -120,16 +117,16 @@ def _say_hello(app: FastAPI, host: str, port: int) -> None:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket | None:
+def _listen(host: str, port: int) -> socket.socket:
     """Bind before the checkpoint is loaded, so that a taken port is said at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError:
+    except OSError as error:
         listener.close()
-        return None
+        raise CannotListen(f"port {port} on {host} cannot be used: {error.strerror}") from None
     return listener
 
 

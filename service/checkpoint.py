@@ -96,7 +96,7 @@ class Metadata(_Frozen):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     created_at: datetime
     architecture: str
-    image_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    image_shape: tuple[Annotated[int, Field(ge=1, le=4)], PositiveInt, PositiveInt]
     latent_dim: PositiveInt
     preprocessing: Preprocessing
     likelihood: Literal["gaussian", "bernoulli"]
@@ -182,9 +182,14 @@ def save(path: Path, module: torch.jit.ScriptModule, metadata: Metadata) -> None
     with without_deprecation_warning():
         torch.jit.save(module, archive, _extra_files=extra_files)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(_without_source_paths(archive))
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+        temporary = Path(file.name)
+    try:
+        temporary.write_bytes(_without_source_paths(archive))
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def load(path: Path, *, expected_sha256: str | None = None) -> Checkpoint:

@@ -14,6 +14,7 @@ ServiceError
 ├── DeadlineExceeded           the time allowed ran out before the device took the work
 ├── InferenceFailed            the device failed on this work
 ├── DeviceNotFound             this machine has no such device
+├── CannotListen               the address is taken, or not this machine's
 └── InvalidCheckpoint          a checkpoint file that cannot be served
 """
 
@@ -110,6 +111,10 @@ class InferenceFailed(ServiceError):
 
 class DeviceNotFound(ServiceError):
     """This machine has no such device."""
+
+
+class CannotListen(ServiceError):
+    """The address is taken, or not this machine's."""
 
 
 class InvalidCheckpoint(ServiceError):

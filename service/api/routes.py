@@ -16,6 +16,7 @@ from service.api import documents
 from service.api.answers import Figures, Images, posteriors_json, reconstruction_figures
 from service.api.bodies import Upload, latents, read_json, read_uploads
 from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, Form, negotiate
+from service.api.presence import while_present
 from service.api.schemas import DecodeRequest, validated
 from service.api.service import Service, service_of
 from service.checkpoint import UInt8Array
@@ -38,7 +39,9 @@ async def sample(request: Request) -> Response:
     service.check_model(asked.model)
     seed = secrets.randbelow(NUM_DRAWN_SEEDS) if asked.seed is None else asked.seed
     z = draw_noise(seed, asked.n, service.engine.runtime.metadata.latent_dim) * np.float32(asked.temperature)
-    result = await service.engine.decode(z, timeout_seconds=service.limits.request_timeout_seconds)
+    result = await while_present(
+        request, service.engine.decode(z, timeout_seconds=service.limits.request_timeout_seconds)
+    )
     return await _image_answer(service, result, form, "sample", seed=seed)
 
 
@@ -51,7 +54,9 @@ async def decode(request: Request) -> Response:
     options = validated(DecodeRequest, content)
     service.check_model(options.model)
     z = latents(options.z, service.engine.runtime.metadata.latent_dim, service.limits.max_images)
-    result = await service.engine.decode(z, timeout_seconds=service.limits.request_timeout_seconds)
+    result = await while_present(
+        request, service.engine.decode(z, timeout_seconds=service.limits.request_timeout_seconds)
+    )
     return await _image_answer(service, result, form, "decode")
 
 
@@ -61,7 +66,9 @@ async def encode(request: Request) -> Response:
     service = service_of(request)
     negotiate(request.headers.get("accept"), NUMBER_FORMS)
     images, codec_seconds = await _read_images(request, service)
-    result = await service.engine.encode(images, timeout_seconds=service.limits.request_timeout_seconds)
+    result = await while_present(
+        request, service.engine.encode(images, timeout_seconds=service.limits.request_timeout_seconds)
+    )
     mu, log_var = result.outputs
     body = posteriors_json(service.engine.runtime, mu, log_var)
     return _answer(body, NUMBER_FORMS[0], result, codec_seconds)
@@ -73,7 +80,9 @@ async def reconstruct(request: Request) -> Response:
     service = service_of(request)
     form = negotiate(request.headers.get("accept"), IMAGE_FORMS)
     images, codec_seconds = await _read_images(request, service)
-    result = await service.engine.reconstruct(images, timeout_seconds=service.limits.request_timeout_seconds)
+    result = await while_present(
+        request, service.engine.reconstruct(images, timeout_seconds=service.limits.request_timeout_seconds)
+    )
     figures = partial(reconstruction_figures, images, *result.outputs)
     return await _image_answer(
         service, result, form, "reconstruct", figures=figures, codec_seconds=codec_seconds

@@ -1,4 +1,4 @@
-"""One async method an operation: from validated arrays to results, through the queue and the device."""
+"""One method an operation: from validated arrays to the future of their results, through queue and device."""
 
 import asyncio
 import os
@@ -14,6 +14,8 @@ from service.vae.operations import Array, Operation
 from service.vae.runtime import Runtime
 
 QUEUED_BATCHES = 8
+
+Future = asyncio.Future[Result]
 
 
 class Engine:
@@ -69,30 +71,32 @@ class Engine:
         self.batcher.close()
         self._device.join()
 
-    async def decode(self, z: Float32Array, *, timeout_seconds: float) -> Result:
+    def decode(self, z: Float32Array, *, timeout_seconds: float) -> Future:
         """Decode latents, float32 (N, D), to images, uint8 (N, H, W, C).
 
+        Cancelling the future drops what the device has not come to.
+
         Raises:
-            QueueFull: There is no room.
-            DeadlineExceeded: The device did not come to it within `timeout_seconds`.
-            InferenceFailed: The device failed.
+            QueueFull: There is no room; at once.
+            DeadlineExceeded: The device did not come to it within `timeout_seconds`; when awaited.
+            InferenceFailed: The device failed; when awaited.
         """
-        return await self._run(Operation.DECODE, z, timeout_seconds)
+        return self._run(Operation.DECODE, z, timeout_seconds)
 
-    async def encode(self, images: UInt8Array, *, timeout_seconds: float) -> Result:
+    def encode(self, images: UInt8Array, *, timeout_seconds: float) -> Future:
         """Encode images, uint8 (N, H, W, C), to mu and log_var, float32 (N, D); raises as decode does."""
-        return await self._run(Operation.ENCODE, images, timeout_seconds)
+        return self._run(Operation.ENCODE, images, timeout_seconds)
 
-    async def reconstruct(self, images: UInt8Array, *, timeout_seconds: float) -> Result:
+    def reconstruct(self, images: UInt8Array, *, timeout_seconds: float) -> Future:
         """Encode images and decode their mu: images, mu, log_var; raises as decode does."""
-        return await self._run(Operation.RECONSTRUCT, images, timeout_seconds)
+        return self._run(Operation.RECONSTRUCT, images, timeout_seconds)
 
-    async def _run(self, operation: Operation, inputs: Array, timeout_seconds: float) -> Result:
+    def _run(self, operation: Operation, inputs: Array, timeout_seconds: float) -> Future:
         loop = asyncio.get_running_loop()
         now = time.perf_counter()
         job = Job(operation, inputs, loop.create_future(), loop, now + timeout_seconds, now)
         self.batcher.submit(job)
-        return await job.future
+        return job.future
 
 
 def available_cores() -> int:

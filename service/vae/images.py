@@ -8,17 +8,16 @@ Shapes: N images, H height, W width, C channels.
 import io
 import math
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from service.checkpoint import Preprocessing, UInt8Array
 from service.errors import BadImage, TooLarge
+from service.preparation import as_array, crop_box, prepare, upright_size, with_channels
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/bmp": "BMP"}
-MODES = {1: "L", 3: "RGB"}
-ORIENTATION_TAG = 0x0112
+JPEG_FORMATS = ("JPEG", "MPO")
 # A shrunk picture keeps at least so many pixels for each one needed, along each side.
 MIN_SPARE_PIXELS = 4
 # What Pillow's decoders raise on damaged files, besides their documented OSError.
@@ -43,10 +42,10 @@ def decode_image(
     max_pixels: int,
     param: str | None = None,
 ) -> UInt8Array:
-    """Decode one uploaded file and prepare it exactly as training did: crop, bilinear resize, channels.
+    """Decode one uploaded file and prepare it as training did; the first frame of an animation is taken.
 
-    EXIF orientation is applied, alpha is flattened on white, palettes, CMYK and 16 bits are
-    converted, the first frame of an animation is taken.
+    The pixels are those of service.preparation, but for a JPEG with many times the pixels needed, which
+    is shrunk while it is decoded: those may differ by 3 levels.
 
     Args:
         content: A PNG, JPEG, WebP or BMP file.
@@ -67,31 +66,12 @@ def decode_image(
     if image.width * image.height > max_pixels:
         size = f"{image.width}x{image.height} = {image.width * image.height}"
         raise TooLarge(f"the image has {size} pixels, at most {max_pixels} are allowed", param=param)
-    channels, height, width = image_shape
     try:
-        box = crop_box(_upright_size(image), preprocessing)
-        scale = _shrink_while_decoding(image, box, (width, height))
-        ImageOps.exif_transpose(image, in_place=True)
-        image = _to_mode(image, MODES[channels])
+        if image.format in JPEG_FORMATS:
+            return _prepare_shrunk(image, preprocessing, image_shape)
+        return prepare(image, preprocessing, image_shape)
     except DECODE_ERRORS as error:
         raise BadImage(f"the image is damaged: {_first_line(error)}", param=param) from None
-    image = _resized(image, [edge * scale for edge in box], (width, height))
-    return np.asarray(image).reshape(height, width, channels)
-
-
-def crop_box(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int, int, int]:
-    """The centred part that the network is shown: left, top, right, bottom in pixels of a picture.
-
-    Args:
-        size: Width and height of the picture, upright.
-        preprocessing: The checkpoint's own.
-    """
-    width, height = size
-    if preprocessing.crop == "none":
-        return 0, 0, width, height
-    side = min(size) if preprocessing.crop == "square" else min(preprocessing.crop, *size)
-    left, top = round((width - side) / 2), round((height - side) / 2)
-    return left, top, left + side, top + side
 
 
 def contact_sheet(images: UInt8Array) -> UInt8Array:
@@ -120,58 +100,33 @@ def _open(content: bytes, media_type: str | None, param: str | None) -> Image.Im
     except DECODE_ERRORS:
         kinds = ", ".join(FORMATS)
         raise BadImage(f"not an image of a kind that can be read ({kinds})", param=param) from None
-    found = "JPEG" if image.format == "MPO" else image.format
+    found = "JPEG" if image.format in JPEG_FORMATS else image.format
     if media_type is not None and found != FORMATS[media_type]:
         raise BadImage(f"sent as {media_type}, but it is {found}", param=param)
     return image
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height once the EXIF orientation is applied."""
-    is_on_its_side = image.getexif().get(ORIENTATION_TAG, 1) >= 5
-    return (image.height, image.width) if is_on_its_side else image.size
+def _prepare_shrunk(
+    image: Image.Image, preprocessing: Preprocessing, image_shape: tuple[int, int, int]
+) -> UInt8Array:
+    """Prepare a JPEG, which the decoder can scale by 1/2, 1/4 or 1/8 for a fraction of the time.
 
-
-def _shrink_while_decoding(image: Image.Image, box: Sequence[int], size: tuple[int, int]) -> float:
-    """Let the JPEG decoder scale a large picture down by 2, 4 or 8, keeping several times the pixels needed.
-
-    Returns:
-        The scale, 1 where nothing is shrunk.
+    The crop stays where it is in the whole picture, even between two pixels of the shrunk one.
     """
-    width, height = image.size
-    spare = min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]) / MIN_SPARE_PIXELS
-    if image.format not in ("JPEG", "MPO") or spare < 2:
-        return 1.0
-    image.draft(None, (math.ceil(width / spare), math.ceil(height / spare)))
-    return image.width / width
-
-
-def _resized(image: Image.Image, box: Sequence[float], size: tuple[int, int]) -> Image.Image:
-    """Cut the box out and resize it; a box between pixels, as shrinking makes it, is resized in place."""
-    if all(edge.is_integer() for edge in box):
-        whole = (int(box[0]), int(box[1]), int(box[2]), int(box[3]))
-        return image.crop(whole).resize(size, Image.Resampling.BILINEAR)
-    inside = (box[0], box[1], min(box[2], image.width), min(box[3], image.height))
-    return image.resize(size, Image.Resampling.BILINEAR, box=inside)
-
-
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode == mode and not image.has_transparency_data:
-        image.load()
-        return image
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        image = _scaled_from_16_bits(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert(mode)
-
-
-def _scaled_from_16_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey scaled to 8 bits; Pillow's own conversion would clip at 255."""
-    levels = np.asarray(image).astype(np.float64)
-    return Image.fromarray(np.clip(np.rint(levels / 257.0), 0, 255).astype(np.uint8))
+    num_channels, height, width = image_shape
+    left, top, right, bottom = crop_box(upright_size(image), preprocessing)
+    spare = min((right - left) / width, (bottom - top) / height) / MIN_SPARE_PIXELS
+    if spare < 2:
+        return prepare(image, preprocessing, image_shape)
+    full_width = image.width
+    image.draft(None, (math.ceil(image.width / spare), math.ceil(image.height / spare)))
+    scale = image.width / full_width
+    ImageOps.exif_transpose(image, in_place=True)
+    box = (left * scale, top * scale, min(right * scale, image.width), min(bottom * scale, image.height))
+    outer = (math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3]))
+    inner = (box[0] - outer[0], box[1] - outer[1], box[2] - outer[0], box[3] - outer[1])
+    image = with_channels(image.crop(outer), num_channels)
+    return as_array(image.resize((width, height), Image.Resampling.BILINEAR, box=inner))
 
 
 def _first_line(error: BaseException) -> str:

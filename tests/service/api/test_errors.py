@@ -13,7 +13,7 @@ from torch import Tensor
 
 from service import checkpoint
 from service.api.errors import STATUSES
-from service.errors import DeviceNotFound, InvalidCheckpoint, ServiceError
+from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint, ServiceError
 from tests import tiny_vae
 from tests.conftest import RunningApp
 from tests.pictures import file_of, noise, picture
@@ -37,7 +37,7 @@ CONTRACT = {
     "DeadlineExceeded": 504,
 }
 # Met before there are requests.
-AT_THE_START = {InvalidCheckpoint, DeviceNotFound}
+AT_THE_START = {InvalidCheckpoint, DeviceNotFound, CannotListen}
 POISON = 99.0
 
 

@@ -86,7 +86,7 @@ async def test_many_requests_at_once_each_get_their_own_answer(make_engine: Make
 async def test_requests_that_arrive_together_share_a_batch(make_engine: MakeEngine) -> None:
     metrics = Metrics()
     engine = make_engine(metrics)
-    tasks = [asyncio.create_task(engine.decode(draw_noise(s, 1, 4), timeout_seconds=30)) for s in range(8)]
+    tasks = [asyncio.ensure_future(engine.decode(draw_noise(s, 1, 4), timeout_seconds=30)) for s in range(8)]
     await asyncio.sleep(0)  # lets every task submit its job, before the device starts
     engine.start()
     await asyncio.gather(*tasks)
@@ -105,7 +105,7 @@ async def test_a_deadline_that_has_passed_is_said(make_engine: MakeEngine) -> No
 async def test_a_cancelled_request_is_never_computed(make_engine: MakeEngine) -> None:
     metrics = Metrics()
     engine = make_engine(metrics)
-    task = asyncio.create_task(engine.decode(draw_noise(0, 2, 4), timeout_seconds=30))
+    task = asyncio.ensure_future(engine.decode(draw_noise(0, 2, 4), timeout_seconds=30))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -130,7 +130,7 @@ async def test_a_full_queue_refuses_at_once(make_engine: MakeEngine) -> None:
 async def test_a_stopped_engine_has_answered_everything_and_admits_nothing(make_engine: MakeEngine) -> None:
     engine = make_engine()
     z = draw_noise(1, 64, 4)
-    task = asyncio.create_task(engine.decode(z, timeout_seconds=30))
+    task = asyncio.ensure_future(engine.decode(z, timeout_seconds=30))
     await asyncio.sleep(0)
     engine.start()
     await asyncio.to_thread(engine.stop)
