@@ -20,6 +20,7 @@ from tests.benchmarks.workloads import Workload, peer_workloads
 CLIENTS = 32
 LITSERVE, FASTAPI = "LitServe", "FastAPI"
 Settings = Mapping[str, Any]
+Turn = Mapping[str, float]
 BASE: Settings = {
     "max_batch_size": 8,
     "batch_timeout": 0.0,
@@ -50,18 +51,18 @@ def _compare(paths: Mapping[str, Path], workload: Workload, plan: Plan) -> dict[
         servers, ("service, auto", "service, float32", "service, float32, as written"), strict=False
     ):
         server.name = name
-    rounds = _rounds(servers, workload, plan)
+    turns = _rounds(servers, workload, plan)
     return {
         "searched": tried,
         "best_settings": settings,
-        "requests_per_second": rounds,
-        "ratios": {peer: _ratios(rounds, peer) for peer in (LITSERVE, FASTAPI)},
+        "turns": turns,
+        "ratios": {peer: _ratios(turns, peer) for peer in (LITSERVE, FASTAPI)},
     }
 
 
-def _rounds(servers: Sequence[Server], workload: Workload, plan: Plan) -> dict[str, list[float]]:
-    """Requests a second of each server in each round: A B C A B C."""
-    rates: dict[str, list[float]] = {server.name: [] for server in servers}
+def _rounds(servers: Sequence[Server], workload: Workload, plan: Plan) -> dict[str, list[Turn]]:
+    """What each server did in each round: A B C A B C."""
+    turns: dict[str, list[Turn]] = {server.name: [] for server in servers}
     with ExitStack() as running:
         for server in servers:
             plan.say(f"peers: {workload.name}, starting {server.name}")
@@ -71,11 +72,12 @@ def _rounds(servers: Sequence[Server], workload: Workload, plan: Plan) -> dict[s
         for number in range(plan.num_rounds):
             for server in servers:
                 plan.say(f"peers: {workload.name}, round {number + 1} of {plan.num_rounds}, {server.name}")
-                rates[server.name].append(_turn(server, workload, plan.load_seconds))
-    return rates
+                turns[server.name].append(_turn(server, workload, plan.load_seconds))
+    return turns
 
 
-def _turn(server: Server, workload: Workload, seconds: float) -> float:
+def _turn(server: Server, workload: Workload, seconds: float) -> Turn:
+    """One server's turn; `free_cores` are those that neither wrk nor anything else on the machine used."""
     server.resume()
     try:
         load.run(server, workload, clients=CLIENTS, seconds=1)
@@ -84,17 +86,36 @@ def _turn(server: Server, workload: Workload, seconds: float) -> float:
         server.pause()
     if seen.num_errors:
         raise RuntimeError(f"{server.name} failed {seen.num_errors} requests of {workload.name}")
-    return seen.requests_per_second
+    free = max(0.1, machine.num_cores() - seen.wrk_cores - seen.other_cores)
+    return {
+        "requests_per_second": seen.requests_per_second,
+        "free_cores": free,
+        "server_cores": seen.server_cores,
+    }
 
 
-def _ratios(rounds: Mapping[str, list[float]], peer: str) -> dict[str, dict[str, float]]:
-    """Of each form of the service to one peer, round by round."""
+def _ratios(turns: Mapping[str, Sequence[Turn]], peer: str) -> dict[str, dict[str, float]]:
+    """Of each form of the service to one peer, round by round.
+
+    `less_others` is the median for each free core: on a machine that does nothing else, that of the rates.
+    """
     ratios = {}
-    for name, rates in rounds.items():
+    for name, rows in turns.items():
         if name.startswith("service"):
-            pairs = [own / other for own, other in zip(rates, rounds[peer], strict=True)]
-            ratios[name] = {"min": min(pairs), "median": statistics.median(pairs), "max": max(pairs)}
+            pairs = [_ratio(own, other) for own, other in zip(rows, turns[peer], strict=True)]
+            rates = [rate for rate, _ in pairs]
+            ratios[name] = {
+                "min": min(rates),
+                "median": statistics.median(rates),
+                "max": max(rates),
+                "less_others": statistics.median(less_others for _, less_others in pairs),
+            }
     return ratios
+
+
+def _ratio(own: Turn, other: Turn) -> tuple[float, float]:
+    rate = own["requests_per_second"] / other["requests_per_second"]
+    return rate, rate * other["free_cores"] / own["free_cores"]
 
 
 def _search(path: Path, workload: Workload, plan: Plan) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ from tests.benchmarks.workloads import Workload
 
 SCRIPT = Path(__file__).parent / "lua" / "request.lua"
 RESULT = "RESULT "
+# wrk keeps to its time whatever the server does; if it did not, the machine stood still.
+HELD_UP = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,14 @@ class Load:
 
 
 def run(server: Server, workload: Workload, *, clients: int, seconds: float) -> Load:
-    """Load a server for some seconds."""
+    """Load a server for some seconds; once more where something held the machine up meanwhile."""
+    seen = _run(server, workload, clients=clients, seconds=seconds)
+    while seen.seconds > max(1.0, seconds) * HELD_UP:
+        seen = _run(server, workload, clients=clients, seconds=seconds)
+    return seen
+
+
+def _run(server: Server, workload: Workload, *, clients: int, seconds: float) -> Load:
     with sending(server, workload, clients=clients, seconds=seconds) as process:
         before = (busy_core_seconds(), server.core_seconds())
         output, wrk_core_seconds = _finish(process)

@@ -113,17 +113,17 @@ def _show_gpu(found: Mapping[str, Any] | None, console: Console) -> None:
 
 
 def _show_peers(peers: Mapping[str, Any], console: Console) -> None:
-    rates = _table("32 clients, requests/s of each round", ["workload", "server"], ["min", "median", "max"])
-    ratios = _table("Ratio, round by round", ["workload", "service", "to"], ["min", "median", "max"])
+    columns = ["min", "median", "max"]
+    rates = _table("32 clients, requests/s of each round", ["workload", "server"], columns)
+    ratios = _table("Ratio, round by round", ["workload", "service", "to"], [*columns, "less others"])
     for workload, found in peers.items():
-        for server, rounds in found["requests_per_second"].items():
-            three = (min(rounds), statistics.median(rounds), max(rounds))
+        for server, rounds in found["turns"].items():
+            seen = [turn["requests_per_second"] for turn in rounds]
+            three = (min(seen), statistics.median(seen), max(seen))
             rates.add_row(workload, server, *(f"{rate:,.1f}" for rate in three))
         for peer, rows in found["ratios"].items():
             for name, ratio in rows.items():
-                ratios.add_row(
-                    workload, name, peer, *(f"{ratio[key]:.1f}" for key in ("min", "median", "max"))
-                )
+                ratios.add_row(workload, name, peer, *(f"{value:.1f}" for value in ratio.values()))
     console.print(rates, ratios)
     settings = _table("LitServe's best settings of those searched", ["workload", "settings"], ["searched"])
     for workload, found in peers.items():

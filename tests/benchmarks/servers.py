@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -40,6 +41,7 @@ class Server:
         self._arguments = arguments
         self._environment = environment
         self._ready_path = ready_path
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  as long as the server
         self.url = ""
         self.seconds_to_ready = 0.0
 
@@ -53,6 +55,7 @@ class Server:
             cwd=REPOSITORY,
             env=os.environ | dict(self._environment),
             stdout=subprocess.DEVNULL,
+            stderr=self._log,
             start_new_session=True,
         )
         try:
@@ -104,7 +107,9 @@ class Server:
     def _wait_until_ready(self, started: float) -> None:
         while time.perf_counter() - started < START_SECONDS:
             if self._process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended with exit status {self._process.returncode}")
+                self._log.seek(0)
+                said = self._log.read().decode(errors="replace")
+                raise RuntimeError(f"{self.name} ended with exit status {self._process.returncode}: {said}")
             with suppress(urllib.error.URLError, ConnectionError, TimeoutError):
                 urllib.request.urlopen(self.url + self._ready_path, timeout=2).close()
                 self.seconds_to_ready = time.perf_counter() - started
