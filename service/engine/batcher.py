@@ -11,12 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
-from service.engine.jobs import Batch, Job, Result, Slice
+from service.engine.jobs import Batch, Job, Slice, resolve, store
 from service.errors import DeadlineExceeded, NotReady, QueueFull
 from service.metrics import Metrics
-from service.vae.operations import Array, Arrays, Operation
+from service.vae.operations import Arrays, Operation
 
 # The share of a batch that the oldest job always gets, however many small ones overtake it.
 OLDEST_SHARE = 0.25
@@ -107,14 +105,11 @@ class Batcher:
             self._learn(batch.num_items, now - batch.taken_seconds)
             for piece in batch.slices:
                 num = piece.stop - piece.start
-                _store(piece, [output[row : row + num] for output in outputs])
+                store(piece, [output[row : row + num] for output in outputs])
                 row += num
                 if piece.job.num_done == piece.job.num_items:
                     complete.append(piece.job)
-        for job in complete:
-            assert job.outputs is not None
-            queued, computed = job.started_seconds - job.arrived_seconds, now - job.started_seconds
-            _resolve(job, Result(tuple(job.outputs), queued, computed))
+        resolve([(job, job.result(now)) for job in complete])
 
     def fail(self, batch: Batch, error: Exception) -> None:
         """Fail every job that has items in a batch."""
@@ -122,8 +117,7 @@ class Batcher:
             self._num_idle += 1
             for piece in batch.slices:
                 self._drop(piece.job)
-        for piece in batch.slices:
-            _resolve(piece.job, error)
+        resolve([(piece.job, error) for piece in batch.slices])
 
     def close(self, error: Exception | None = None) -> None:
         """Admit nothing more; what waits is still served, or fails with `error` where one is given."""
@@ -133,9 +127,8 @@ class Batcher:
             for job in waiting:
                 self._drop(job)
             self._changed.notify_all()
-        for job in waiting:
-            assert error is not None
-            _resolve(job, error)
+        if error is not None:
+            resolve([(job, error) for job in waiting])
 
     def _form(self) -> Batch | None:
         self._drop_the_late_and_the_gone()
@@ -169,7 +162,7 @@ class Batcher:
                     self._metrics.job_cancelled()
                 else:
                     late = now - job.arrived_seconds
-                    _resolve(job, DeadlineExceeded(f"the deadline passed after {late:.3f} s in the queue"))
+                    resolve([(job, DeadlineExceeded(f"the deadline passed after {late:.3f} s in the queue"))])
 
     def _drop(self, job: Job) -> None:
         """Forget what waits of a job."""
@@ -209,32 +202,3 @@ def _shares(queue: Sequence[Job], limit: int) -> list[tuple[Job, int]]:
             shares[job] = shares.get(job, 0) + more
             room -= more
     return list(shares.items())
-
-
-def _store(piece: Slice, rows: Sequence[Array]) -> None:
-    job = piece.job
-    if piece.start == 0 and piece.stop == job.num_items:
-        job.outputs = list(rows)
-    else:
-        if job.outputs is None:
-            job.outputs = [np.empty((job.num_items, *part.shape[1:]), part.dtype) for part in rows]
-        for output, part in zip(job.outputs, rows, strict=True):
-            output[piece.start : piece.stop] = part
-    job.num_done += piece.stop - piece.start
-
-
-def _resolve(job: Job, outcome: Result | Exception) -> None:
-    """Resolve a job's future from any thread."""
-    try:
-        job.loop.call_soon_threadsafe(_set, job, outcome)
-    except RuntimeError:  # the loop is closed: nobody is left to wait
-        return
-
-
-def _set(job: Job, outcome: Result | Exception) -> None:
-    if job.future.done():
-        return
-    if isinstance(outcome, Result):
-        job.future.set_result(outcome)
-    else:
-        job.future.set_exception(outcome)

@@ -3,6 +3,9 @@
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
+
+import numpy as np
 
 from service.vae.operations import Array, Arrays, Operation
 
@@ -14,6 +17,9 @@ class Result:
     outputs: Arrays
     queue_seconds: float
     device_seconds: float
+
+
+Outcome = Result | Exception
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -58,6 +64,15 @@ class Job:
         """Nobody waits for it any more: its client has gone, or another part of it failed."""
         return self.future.done()
 
+    def result(self, now_seconds: float) -> Result:
+        """What it gives back once every item is done."""
+        assert self.outputs is not None
+        return Result(
+            tuple(self.outputs),
+            queue_seconds=self.started_seconds - self.arrived_seconds,
+            device_seconds=now_seconds - self.started_seconds,
+        )
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Slice:
@@ -85,3 +100,34 @@ class Batch:
     def parts(self) -> list[Array]:
         """The inputs, to be laid end to end."""
         return [piece.job.inputs[piece.start : piece.stop] for piece in self.slices]
+
+
+def store(piece: Slice, rows: Sequence[Array]) -> None:
+    """Keep the results of a slice, one row an item, in its job."""
+    job = piece.job
+    if piece.start == 0 and piece.stop == job.num_items:
+        job.outputs = list(rows)
+    else:
+        if job.outputs is None:
+            job.outputs = [np.empty((job.num_items, *part.shape[1:]), part.dtype) for part in rows]
+        for output, part in zip(job.outputs, rows, strict=True):
+            output[piece.start : piece.stop] = part
+    job.num_done += piece.stop - piece.start
+
+
+def resolve(outcomes: Sequence[tuple[Job, Outcome]]) -> None:
+    """Resolve the futures of jobs from any thread, waking their event loop once."""
+    for loop in {job.loop for job, _ in outcomes}:
+        of_loop = [(job, outcome) for job, outcome in outcomes if job.loop is loop]
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to wait
+            loop.call_soon_threadsafe(_set, of_loop)
+
+
+def _set(outcomes: Sequence[tuple[Job, Outcome]]) -> None:
+    for job, outcome in outcomes:
+        if job.future.done():
+            continue
+        if isinstance(outcome, Result):
+            job.future.set_result(outcome)
+        else:
+            job.future.set_exception(outcome)
