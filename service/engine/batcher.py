@@ -28,6 +28,7 @@ class Batcher:
         max_queued_items: Admission limit; a job that would exceed it is refused.
         num_lanes: How many threads take batches.
         metrics: Where to count.
+        min_shares: Items of each operation that are not spread over idle threads.
         clock: Seconds; replaced by tests.
     """
 
@@ -38,10 +39,12 @@ class Batcher:
         max_queued_items: int,
         num_lanes: int,
         metrics: Metrics,
+        min_shares: Mapping[Operation, int] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.max_queued_items = max_queued_items
         self._limits = limits
+        self._min_shares = min_shares or dict.fromkeys(Operation, 1)
         self._num_lanes = self._num_idle = num_lanes
         self._metrics = metrics
         self._clock = clock
@@ -74,7 +77,7 @@ class Batcher:
                 )
             self._queues[job.operation].append(job)
             self._count_queued(job.num_items)
-            self._changed.notify(min(self._num_idle, job.num_items))
+            self._changed.notify(-(-job.num_items // self._min_shares[job.operation]))
 
     def take(self, *, wait: bool = True) -> Batch | None:
         """Form a batch from what waits now.
@@ -139,7 +142,8 @@ class Batcher:
         operation = queue[0].operation
         num_items = sum(job.num_waiting for job in queue)
         # Idle lanes share what there is, so that one request uses the whole machine.
-        limit = min(self._limits[operation], -(-num_items // max(1, self._num_idle)))
+        share = max(self._min_shares[operation], -(-num_items // max(1, self._num_idle)))
+        limit = min(self._limits[operation], share)
         now = self._clock()
         slices = []
         for job, num in _shares(queue, limit):

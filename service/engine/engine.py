@@ -46,6 +46,7 @@ class Engine:
             max_queued_items=max_queued_items or QUEUED_BATCHES * max(max_items, *limits.values()),
             num_lanes=lanes,
             metrics=metrics,
+            min_shares={operation: runtime.efficient_batch(operation) for operation in Operation},
         )
         self._device = Device(runtime, self.batcher, num_lanes=lanes, metrics=metrics)
         labels = {

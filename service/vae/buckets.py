@@ -16,11 +16,18 @@ CPU_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 CUDA_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # A larger batch must bring at least this share of the best throughput to be worth its latency.
 GOOD_ENOUGH = 0.95
+EFFICIENT = 0.85
 # What forming a batch and handing out its results costs beside the device.
 OVERHEAD_SECONDS = 1e-4
 
 
-def measure(run: Callable[[Array], Arrays], inputs: Array, sizes: Sequence[int]) -> dict[int, float]:
+def measure(
+    run: Callable[[Array], Arrays],
+    inputs: Array,
+    sizes: Sequence[int],
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[int, float]:
     """Seconds a batch of each size takes, for the sizes whose results equal the largest size's bit by bit.
 
     Every row of the inputs is compared, at whatever place of the batch it falls. Since small
@@ -30,21 +37,22 @@ def measure(run: Callable[[Array], Arrays], inputs: Array, sizes: Sequence[int])
         run: Rows in, rows out; the first dimension is the batch.
         inputs: As many rows as the largest size.
         sizes: Ascending, the last one the reference.
+        clock: Seconds; those of the thread where it computes itself, so that a busy machine does not mislead.
     """
     largest = sizes[-1]
     run(inputs)
-    started = time.perf_counter()
+    started = clock()
     reference = run(inputs)
-    seconds = {largest: time.perf_counter() - started}
+    seconds = {largest: clock() - started}
     for size in reversed(sizes[:-1]):
         run(inputs[:size])
         fastest = float("inf")
         for first in range(0, largest, size):
             start = min(first, largest - size)
             rows = slice(start, start + size)
-            started = time.perf_counter()
+            started = clock()
             results = run(inputs[rows])
-            fastest = min(fastest, time.perf_counter() - started)
+            fastest = min(fastest, clock() - started)
             if not all(np.array_equal(a, b[rows]) for a, b in zip(results, reference, strict=True)):
                 return seconds
         seconds[size] = fastest
@@ -58,7 +66,16 @@ def choose(seconds: Mapping[int, float], max_size: int | None = None) -> tuple[i
     """
     allowed = {size: took for size, took in seconds.items() if max_size is None or size <= max_size}
     allowed = allowed or {min(seconds): seconds[min(seconds)]}
-    throughput = {size: size / (took + OVERHEAD_SECONDS) for size, took in allowed.items()}
+    return tuple(sorted(size for size in allowed if size <= _smallest_with(GOOD_ENOUGH, allowed)))
+
+
+def efficient(seconds: Mapping[int, float]) -> int:
+    """The size below which work is not spread over idle threads: it would cost more than it saves."""
+    return _smallest_with(EFFICIENT, seconds)
+
+
+def _smallest_with(share: float, seconds: Mapping[int, float]) -> int:
+    """The smallest size that has at least a share of the best throughput."""
+    throughput = {size: size / (took + OVERHEAD_SECONDS) for size, took in seconds.items()}
     best = max(throughput.values())
-    largest = min(size for size in allowed if throughput[size] >= GOOD_ENOUGH * best)
-    return tuple(sorted(size for size in allowed if size <= largest))
+    return min(size for size in seconds if throughput[size] >= share * best)

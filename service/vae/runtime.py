@@ -3,6 +3,7 @@
 Synchronous and without a queue; the engine decides what is run and when.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -84,6 +85,10 @@ class Runtime:
         """The most rows that one batch can hold."""
         return max(self.seconds[operation])
 
+    def efficient_batch(self, operation: Operation) -> int:
+        """The rows below which a batch is not worth splitting over idle threads."""
+        return buckets.efficient(self.seconds[operation])
+
     def bucket(self, operation: Operation, num: int) -> int:
         """The batch size that so many rows are padded to."""
         return next(size for size in self.seconds[operation] if size >= num)
@@ -103,9 +108,10 @@ class Runtime:
         z = draw_noise(0, sizes[-1], self.metadata.latent_dim)
         (images,) = self._executor.launch(Operation.DECODE, [z], sizes[-1])()
         inputs = {Operation.DECODE: z, Operation.ENCODE: images, Operation.RECONSTRUCT: images}
+        clock = time.thread_time if self.device.type == "cpu" else time.perf_counter
         seconds = {}
         for operation, rows in inputs.items():
-            measured = buckets.measure(lambda part: self._run(operation, part), rows, sizes)  # noqa: B023
+            measured = buckets.measure(lambda part: self._run(operation, part), rows, sizes, clock=clock)  # noqa: B023
             seconds[operation] = {size: measured[size] for size in buckets.choose(measured, max_batch_size)}
         return seconds
 

@@ -68,12 +68,14 @@ def make_batcher(
     limit: int = 8,
     max_queued_items: int = 1000,
     num_lanes: int = 1,
+    min_share: int = 1,
     metrics: Metrics | None = None,
 ) -> Batcher:
     return Batcher(
         dict.fromkeys(Operation, limit),
         max_queued_items=max_queued_items,
         num_lanes=num_lanes,
+        min_shares=dict.fromkeys(Operation, min_share),
         metrics=metrics or Metrics(),
         clock=clock or Clock(),
     )

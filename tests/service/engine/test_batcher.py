@@ -134,6 +134,12 @@ def test_idle_lanes_share_one_request() -> None:
     assert [take(batcher).num_items for _ in range(4)] == [2, 2, 2, 2]
 
 
+def test_what_is_too_small_to_be_worth_it_is_not_shared() -> None:
+    batcher = make_batcher(limit=8, num_lanes=4, min_share=3)
+    batcher.submit(make_job(8))
+    assert [take(batcher).num_items for _ in range(3)] == [3, 3, 2]
+
+
 def test_a_busy_lane_gets_no_share() -> None:
     batcher = make_batcher(limit=8, num_lanes=2)
     batcher.submit(make_job(1))

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.vae.buckets import CPU_SIZES, CUDA_SIZES, GOOD_ENOUGH, OVERHEAD_SECONDS, choose, measure
+from service.vae.buckets import (
+    CPU_SIZES,
+    CUDA_SIZES,
+    GOOD_ENOUGH,
+    OVERHEAD_SECONDS,
+    choose,
+    efficient,
+    measure,
+)
 
 SIZES = (1, 2, 4, 8)
 ROWS = np.arange(8, dtype=np.float32).reshape(8, 1)
@@ -70,6 +78,11 @@ def test_the_largest_bucket_is_the_smallest_size_of_nearly_the_best_throughput()
 def test_the_cost_of_forming_a_batch_makes_larger_ones_worth_it() -> None:
     # 10 us an item at every size: alone equal, with 100 us a batch the largest is far ahead.
     assert choose({size: size * 1e-5 for size in (1, 2, 4, 8)}) == (1, 2, 4, 8)
+
+
+def test_the_efficient_size_is_the_smallest_of_85_percent_of_the_best_throughput() -> None:
+    # Items a second: 100, 180, 225, 260; 85 % of the best is 221.
+    assert efficient({1: 1 / 100, 2: 2 / 180, 4: 4 / 225, 8: 8 / 260}) == 4
 
 
 def test_no_bucket_is_larger_than_asked_for() -> None:
