@@ -1,7 +1,7 @@
 """The checkpoint format: the contract between training, which writes it, and the service, which reads it.
 
 One file is the whole artefact: a TorchScript archive with two files beside its code and weights,
-`metadata.json` (class Metadata) and `golden.npz` (class Golden). The scripted module has two methods:
+`metadata.json` (service.metadata) and `golden.npz` (class Golden). The scripted module has two methods:
 
     encode(images: uint8 (B, C, H, W)) -> (mu: float32 (B, D), log_var: float32 (B, D))
     decode(z: float32 (B, D)) -> images: uint8 (B, C, H, W)
@@ -20,19 +20,17 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
 from torch import Tensor
 
 from service.errors import InvalidCheckpoint
+from service.metadata import Metadata, parse_metadata
 
-FORMAT_VERSION = 1
 METADATA_FILE = "metadata.json"
 GOLDEN_FILE = "golden.npz"
 
@@ -53,57 +51,6 @@ class VAEModule(Protocol):
 
     def decode(self, z: Tensor) -> Tensor:
         """Images, uint8 (B, C, H, W), of latents (B, D)."""
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-class Preprocessing(_Frozen):
-    """How a picture becomes an input of the network: crop, then bilinear resize to the image shape.
-
-    `crop`: "none" resizes the whole frame, changing its aspect; "square" takes the largest centred
-    square; a number takes the centred square of so many pixels (the largest one where a side is shorter).
-    """
-
-    crop: Literal["none", "square"] | PositiveInt = "square"
-
-
-class Provenance(_Frozen):
-    """Where the weights come from."""
-
-    dataset: str
-    dataset_license: str | None = None
-    num_training_images: PositiveInt
-    preset: str
-    command: str
-    config: dict[str, JsonValue]
-    commit: str | None = None
-    epochs: int
-    steps: int
-    torch_version: str
-
-
-class Metadata(_Frozen):
-    """What a server must know of a checkpoint, and what a person wants to.
-
-    `quality` holds measured figures of the validation or test split, one name each, nats for
-    elbo, rate and distortion, pixels in [0, 1] for mse. `export_difference` is the largest
-    difference between the eager network and the exported module on real images.
-    """
-
-    format_version: Literal[1] = 1
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    created_at: datetime
-    architecture: str
-    image_shape: tuple[Annotated[int, Field(ge=1, le=4)], PositiveInt, PositiveInt]
-    latent_dim: PositiveInt
-    preprocessing: Preprocessing
-    likelihood: Literal["gaussian", "bernoulli"]
-    prior: Literal["standard"] = "standard"
-    provenance: Provenance
-    quality: dict[str, float]
-    export_difference: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,30 +182,13 @@ def _read_extra_files(path: Path, content: bytes) -> tuple[Metadata, Golden]:
         if name not in names:
             raise InvalidCheckpoint(name, f"not in {path}; export it with `python -m training export`")
     try:
-        metadata = _parse_metadata(archive.read(names[METADATA_FILE]))
+        metadata = parse_metadata(archive.read(names[METADATA_FILE]))
         with np.load(io.BytesIO(archive.read(names[GOLDEN_FILE])), allow_pickle=False) as arrays:
             return metadata, Golden(
                 **{field.name: arrays[field.name] for field in dataclasses.fields(Golden)}
             )
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidCheckpoint(GOLDEN_FILE, f"cannot be read from {path}: {error}") from None
-
-
-class _Version(BaseModel):
-    format_version: int
-
-
-def _parse_metadata(text: bytes) -> Metadata:
-    try:
-        version = _Version.model_validate_json(text).format_version
-        if version > FORMAT_VERSION:
-            problem = f"{version} is newer than this service reads ({FORMAT_VERSION}); update the service"
-            raise InvalidCheckpoint("metadata.format_version", problem)
-        return Metadata.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(["metadata", *map(str, first["loc"])])
-        raise InvalidCheckpoint(field, first["msg"]) from None
 
 
 def _check_golden_shapes(golden: Golden, metadata: Metadata) -> None:

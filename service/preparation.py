@@ -9,7 +9,8 @@ Shapes: H height, W width, C channels.
 import numpy as np
 from PIL import Image, ImageOps
 
-from service.checkpoint import Preprocessing, UInt8Array
+from service.checkpoint import UInt8Array
+from service.metadata import Preprocessing
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 ORIENTATION_TAG = 0x0112

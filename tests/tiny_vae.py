@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from service import checkpoint
-from service.checkpoint import Float32Array, Metadata, Preprocessing, Provenance, UInt8Array
+from service.checkpoint import Float32Array, UInt8Array
+from service.metadata import Metadata, Preprocessing, Provenance
 
 IMAGE_SHAPE = (3, 8, 8)
 LATENT_DIM = 4

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from service.checkpoint import Preprocessing
+from service.metadata import Preprocessing
 from training.errors import ConfigError
 
 PRESETS = Path(__file__).parent / "presets"

@@ -12,8 +12,9 @@ import struct
 import numpy as np
 from PIL import Image, ImageOps
 
-from service.checkpoint import Preprocessing, UInt8Array
+from service.checkpoint import UInt8Array
 from service.errors import BadImage, TooLarge
+from service.metadata import Preprocessing
 from service.preparation import as_array, crop_box, prepare, upright_size, with_channels
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/bmp": "BMP"}

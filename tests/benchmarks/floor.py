@@ -19,6 +19,7 @@ import orjson
 import torch
 
 from service import checkpoint
+from service.metadata import Metadata
 from service.vae.images import decode_image
 from service.vae.noise import draw_noise
 from service.vae.png import encode_png
@@ -213,7 +214,7 @@ def _codecs(loaded: checkpoint.Checkpoint, plan: Plan) -> Codecs:
     )
 
 
-def _decode_image(content: bytes, metadata: checkpoint.Metadata) -> object:
+def _decode_image(content: bytes, metadata: Metadata) -> object:
     return decode_image(
         content, metadata.preprocessing, metadata.image_shape, media_type="image/jpeg", max_pixels=10**7
     )

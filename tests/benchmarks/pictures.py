@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from service.checkpoint import Preprocessing
+from service.metadata import Preprocessing
 from training.data.preparation import prepare
 from training.data.sprites import draw_sprites
 

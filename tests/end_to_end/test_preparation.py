@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.checkpoint import Preprocessing
+from service.metadata import Preprocessing
 from service.vae.images import decode_image
 from tests.pictures import file_of, noise, picture
 from training.data.preparation import prepare

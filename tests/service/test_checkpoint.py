@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from service import checkpoint
-from service.checkpoint import FORMAT_VERSION, GOLDEN_FILE, METADATA_FILE, as_vae
+from service.checkpoint import GOLDEN_FILE, METADATA_FILE, as_vae
 from service.errors import InvalidCheckpoint
+from service.metadata import FORMAT_VERSION
 from service.settings import SHIPPED_CHECKPOINT
 from tests import tiny_vae
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from service.checkpoint import Preprocessing
+from service.metadata import Preprocessing
 from service.preparation import prepare as prepare_picture
 
 UInt8Array = npt.NDArray[np.uint8]

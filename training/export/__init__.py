@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from service.checkpoint import Metadata, Provenance, as_vae, save, without_deprecation_warning
+from service.checkpoint import as_vae, save, without_deprecation_warning
+from service.metadata import Metadata, Provenance
 from training.config import Config, build_config, command_line
 from training.data.batches import validation_images
 from training.data.splits import ImageSplits

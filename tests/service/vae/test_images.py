@@ -12,8 +12,8 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision_functional
 
-from service.checkpoint import Preprocessing
 from service.errors import BadImage, TooLarge
+from service.metadata import Preprocessing
 from service.vae.images import FORMATS, contact_sheet, decode_image
 from tests.pictures import file_of, noise, picture
 

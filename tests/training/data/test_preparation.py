@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.checkpoint import Preprocessing
+from service.metadata import Preprocessing
 from training.data.preparation import prepare
 
 

@@ -1,0 +1,87 @@
+"""What a checkpoint says of itself: shapes, preparation, provenance, measured quality.
+
+A frozen pydantic model, stored as metadata.json inside the checkpoint. A change of meaning raises
+FORMAT_VERSION; a service refuses what is newer than it reads.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
+
+from service.errors import InvalidCheckpoint
+
+FORMAT_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Preprocessing(_Frozen):
+    """How a picture becomes an input of the network: crop, then bilinear resize to the image shape.
+
+    `crop`: "none" resizes the whole frame, changing its aspect; "square" takes the largest centred
+    square; a number takes the centred square of so many pixels (the largest one where a side is shorter).
+    """
+
+    crop: Literal["none", "square"] | PositiveInt = "square"
+
+
+class Provenance(_Frozen):
+    """Where the weights come from."""
+
+    dataset: str
+    dataset_license: str | None = None
+    num_training_images: PositiveInt
+    preset: str
+    command: str
+    config: dict[str, JsonValue]
+    commit: str | None = None
+    epochs: int
+    steps: int
+    torch_version: str
+
+
+class Metadata(_Frozen):
+    """What a server must know of a checkpoint, and what a person wants to.
+
+    `quality` holds measured figures of the validation or test split, one name each, nats for
+    elbo, rate and distortion, pixels in [0, 1] for mse. `export_difference` is the largest
+    difference between the eager network and the exported module on real images.
+    """
+
+    format_version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    created_at: datetime
+    architecture: str
+    image_shape: tuple[Annotated[int, Field(ge=1, le=4)], PositiveInt, PositiveInt]
+    latent_dim: PositiveInt
+    preprocessing: Preprocessing
+    likelihood: Literal["gaussian", "bernoulli"]
+    prior: Literal["standard"] = "standard"
+    provenance: Provenance
+    quality: dict[str, float]
+    export_difference: dict[str, float]
+
+
+class _Version(BaseModel):
+    format_version: int
+
+
+def parse_metadata(text: bytes) -> Metadata:
+    """Read metadata.json.
+
+    Raises:
+        InvalidCheckpoint: Naming the field that is wrong, or a newer format.
+    """
+    try:
+        version = _Version.model_validate_json(text).format_version
+        if version > FORMAT_VERSION:
+            problem = f"{version} is newer than this service reads ({FORMAT_VERSION}); update the service"
+            raise InvalidCheckpoint("metadata.format_version", problem)
+        return Metadata.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(["metadata", *map(str, first["loc"])])
+        raise InvalidCheckpoint(field, first["msg"]) from None
