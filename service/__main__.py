@@ -20,10 +20,12 @@ from pydantic import ValidationError
 
 from service import checkpoint, logs
 from service.app import create_app
+from service.engine.engine import Engine
 from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint
 from service.settings import Settings
 
 EXIT_CONFIGURATION = 3
+EXIT_DEVICE_LOST = 70
 # A thread that waits for the interpreter gets it after so long: a device thread must not stand still for
 # Python's default of 5 ms while the event loop is busy.
 SWITCH_INTERVAL_SECONDS = 1e-4
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CannotListen as error:
         return _fail(f"{error}; choose another with --port or --host")
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}")
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return result
 
 
@@ -75,18 +77,17 @@ def serve(options: argparse.Namespace) -> int:
         # uvicorn raises the signal that stopped it once more when it is done; a clean end is exit status 0.
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, lambda *_: None)
-        uvicorn.Server(config).run(sockets=[listener])
-    return 0
+        server = uvicorn.Server(config)
+        engine: Engine = app.state.service.engine
+        engine.when_failed(lambda: setattr(server, "should_exit", True))
+        server.run(sockets=[listener])
+    return EXIT_DEVICE_LOST if engine.has_failed else 0
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """Print the metadata of a checkpoint."""
-    loaded = checkpoint.load(options.file)
-    described = {
-        **loaded.metadata.model_dump(mode="json"),
-        "sha256": loaded.sha256,
-        "bytes": loaded.num_bytes,
-    }
+    """Print the metadata of a checkpoint, without running any code of it."""
+    metadata, sha256, num_bytes = checkpoint.describe(options.file)
+    described = {**metadata.model_dump(mode="json"), "sha256": sha256, "bytes": num_bytes}
     print(json.dumps(described, indent=2))
     return 0
 
@@ -107,7 +108,7 @@ def _say_hello(app: FastAPI, host: str, port: int) -> None:
         log.warning(refusal)
     shape = "x".join(map(str, runtime.metadata.image_shape))
     name = f"{runtime.metadata.name} ({shape}, latent {runtime.metadata.latent_dim})"
-    address = f"http://{host}:{port}"
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log.info("serving %s on %s in %s at %s", name, runtime.device, runtime.precision, address)
     print(
         f"\n  {name} at {address}, documents at {address}/docs. Try:\n\n"

@@ -1,5 +1,6 @@
 """Builds every object once and starts and stops them; everything else is handed what it needs."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         service.metrics.ready(True)
         yield
         service.metrics.ready(False)
-        service.engine.stop()
+        await asyncio.to_thread(service.engine.stop)
         service.codecs.close()
         gc.unfreeze()
 
@@ -132,7 +133,9 @@ def build_service(settings: Settings) -> Service:
     )
     return Service(
         engine=engine,
-        codecs=Codecs(settings.codec_threads or available_cores(), metrics),
+        codecs=Codecs(
+            settings.codec_threads or available_cores(), metrics, max_waiting=engine.batcher.max_queued_items
+        ),
         metrics=metrics,
         limits=limits,
         png_compression=settings.png_compression,
@@ -141,10 +144,11 @@ def build_service(settings: Settings) -> Service:
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    device = torch.device(name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        return device
+    device = torch.device("cuda", device.index or 0)
+    if device.index >= torch.cuda.device_count():
         raise DeviceNotFound(
             f"{name} was asked for, and this machine has {torch.cuda.device_count()} CUDA devices"
         )

@@ -108,7 +108,7 @@ class Checkpoint:
 
 @contextmanager
 def without_deprecation_warning() -> Iterator[None]:
-    """Silence TorchScript's one deprecation warning; the README's FAQ says what comes after it."""
+    """Silence TorchScript's one deprecation warning; the README says what comes after it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", FutureWarning)
         yield
@@ -137,6 +137,17 @@ def save(path: Path, module: torch.jit.ScriptModule, metadata: Metadata) -> None
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def describe(path: Path) -> tuple[Metadata, str, int]:
+    """Metadata, sha256 and bytes of a checkpoint; none of its code is run.
+
+    Raises:
+        InvalidCheckpoint: Naming the field that is wrong.
+    """
+    content = _read(path)
+    metadata, _ = _read_extra_files(path, content)
+    return metadata, hashlib.sha256(content).hexdigest(), len(content)
 
 
 def load(path: Path, *, expected_sha256: str | None = None) -> Checkpoint:

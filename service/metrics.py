@@ -19,7 +19,7 @@ REQUEST_OPERATIONS = ("sample", "encode", "decode", "reconstruct")
 OTHER = "other"
 BATCH_OPERATIONS = ("decode", "encode", "reconstruct")
 REJECTIONS = ("queue_full", "deadline", "not_ready")
-CODEC_STAGES = ("parse_json", "decode_image", "encode_image")
+CODEC_STAGES = ("decode_image", "encode_image")
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 5)
 SIZES = (1, 4, 16, 64)
 
@@ -95,7 +95,7 @@ class Metrics:
         )
         self._codec_seconds = self._histograms(
             "vae_codec_seconds",
-            "Time to parse a large body, or to decode or encode the images of one request.",
+            "Time to decode or encode the images of one request.",
             "stage",
             CODEC_STAGES,
         )

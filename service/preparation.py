@@ -6,14 +6,40 @@ two cannot drift. The order is fixed: EXIF orientation, crop, channels, bilinear
 Shapes: H height, W width, C channels.
 """
 
+import struct
+
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from service.checkpoint import UInt8Array
 from service.metadata import Preprocessing
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 ORIENTATION_TAG = 0x0112
+# How each EXIF orientation is turned upright; any other value means that it is.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+ON_ITS_SIDE = (5, 6, 7, 8)
+# What Pillow raises on damaged files, besides its documented OSError.
+DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
 
 Box = tuple[int, int, int, int]
 
@@ -26,7 +52,7 @@ def prepare(
     Alpha is flattened on white, palettes, CMYK and 16 bits are converted.
 
     Args:
-        image: Changed where its EXIF orientation says so.
+        image: As opened.
         preprocessing: The checkpoint's own.
         image_shape: (C, H, W) of the network, C from 1 to 4.
 
@@ -34,19 +60,24 @@ def prepare(
         uint8 (H, W, C), contiguous.
 
     Raises:
-        OSError: The file behind the picture is truncated or damaged.
+        OSError: The file behind the picture is truncated or damaged; or another of DECODE_ERRORS.
     """
     num_channels, height, width = image_shape
+    image.load()  # so that damage is noticed here, and not passed over with the EXIF block
     box = crop_box(upright_size(image), preprocessing)
-    ImageOps.exif_transpose(image, in_place=True)
-    image = with_channels(image.crop(box), num_channels)
+    image = with_channels(upright(image).crop(box), num_channels)
     return as_array(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Width and height once the EXIF orientation is applied."""
-    is_on_its_side = image.getexif().get(ORIENTATION_TAG, 1) >= 5
-    return (image.height, image.width) if is_on_its_side else image.size
+    return (image.height, image.width) if _orientation(image) in ON_ITS_SIDE else image.size
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation, and nothing else of EXIF."""
+    turn = TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
 
 
 def crop_box(size: tuple[int, int], preprocessing: Preprocessing) -> Box:
@@ -79,6 +110,15 @@ def with_channels(image: Image.Image, num_channels: int) -> Image.Image:
 def as_array(image: Image.Image) -> UInt8Array:
     """Pixels as uint8 (H, W, C)."""
     return np.asarray(image).reshape(image.height, image.width, -1)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; upright where the EXIF block is damaged, since the pixels may not be."""
+    try:
+        value = image.getexif().get(ORIENTATION_TAG)
+    except DECODE_ERRORS:
+        return 1
+    return value if isinstance(value, int) else 1
 
 
 def _scaled_from_16_bits(image: Image.Image) -> Image.Image:

@@ -8,7 +8,6 @@ import binascii
 import json
 import math
 from contextlib import suppress
-from functools import partial
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -17,7 +16,6 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from service.api.codecs import Codecs
 from service.api.negotiation import media_type
 from service.api.schemas import shown
 from service.checkpoint import Float32Array
@@ -27,9 +25,6 @@ from service.vae.images import FORMATS
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 IMAGE_BODIES = (*FORMATS, MULTIPART, JSON)
-
-# A larger JSON body is parsed in a codec thread, so that other requests do not wait for it.
-MAX_INLINE_JSON_BYTES = 64 * 1024
 
 
 class Upload(NamedTuple):
@@ -59,7 +54,7 @@ class Upload(NamedTuple):
             raise BadBody(f"{self.param} is not base64", param=self.param, code="bad-base64") from None
 
 
-async def read_json(request: Request, codecs: Codecs) -> object:
+async def read_json(request: Request) -> object:
     """Parse a JSON body; an empty body is an empty object.
 
     Raises:
@@ -72,11 +67,7 @@ async def read_json(request: Request, codecs: Codecs) -> object:
         raise UnsupportedMediaType(
             f"the body must be sent as {JSON}, got {sent_as or 'no Content-Type'}", param="Content-Type"
         )
-    content = await request.body()
-    if len(content) <= MAX_INLINE_JSON_BYTES:
-        return parse_json(content)
-    parsed, _ = await codecs.run("parse_json", partial(parse_json, content))
-    return parsed
+    return parse_json(await request.body())
 
 
 def parse_json(content: bytes) -> object:
@@ -120,7 +111,7 @@ def latents(rows: object, latent_dim: int, max_images: int) -> Float32Array:
     return z
 
 
-async def read_uploads(request: Request, codecs: Codecs, max_images: int) -> list[Upload]:
+async def read_uploads(request: Request, max_images: int) -> list[Upload]:
     """Take the encoded images out of a body: raw, multipart or JSON with base64.
 
     Raises:
@@ -137,7 +128,7 @@ async def read_uploads(request: Request, codecs: Codecs, max_images: int) -> lis
     if sent_as == MULTIPART:
         return await _multipart_uploads(request, max_images)
     if sent_as == JSON:
-        return _base64_uploads(await read_json(request, codecs), max_images)
+        return _base64_uploads(await read_json(request), max_images)
     raise UnsupportedMediaType(
         f"send one of {', '.join(IMAGE_BODIES)}, got {sent_as or 'no Content-Type'}", param="Content-Type"
     )
@@ -149,6 +140,8 @@ async def _multipart_uploads(request: Request, max_images: int) -> list[Upload]:
     except HTTPException as error:
         if error.status_code != 400:
             raise
+        if "Too many files" in error.detail:
+            raise _count_out_of_range("image", max_images, f"more than {max_images}") from None
         raise BadBody(f"the multipart body cannot be parsed: {error.detail}", code="bad-multipart") from None
     try:
         if not form:
@@ -188,8 +181,12 @@ def _base64_upload(text: str, param: str) -> Upload:
 
 def _check_count(num: int, max_images: int, param: str) -> None:
     if not 1 <= num <= max_images:
-        problem = f"{param} must be 1 to {max_images} images, got {num}"
-        raise InvalidValue(problem, param=param, code=f"{param}-out-of-range")
+        raise _count_out_of_range(param, max_images, num)
+
+
+def _count_out_of_range(param: str, max_images: int, found: object) -> InvalidValue:
+    problem = f"{param} must be 1 to {max_images} images, got {found}"
+    return InvalidValue(problem, param=param, code=f"{param}-out-of-range")
 
 
 def _refuse(number: str) -> NoReturn:

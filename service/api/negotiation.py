@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+from starlette.requests import Request
+
 from service.errors import NotAcceptable
 
 
@@ -36,6 +38,11 @@ def negotiate(accept: str | None, offered: Sequence[Form]) -> Form:
     if qualities[best] <= 0:
         raise NotAcceptable(f"no such form; this can be given: {', '.join(offered)}", param="Accept")
     return best
+
+
+def accept(request: Request) -> str | None:
+    """The Accept header, its lines joined; None where there is none."""
+    return ",".join(request.headers.getlist("accept")) or None
 
 
 def media_type(content_type: str | None) -> str:

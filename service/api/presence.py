@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 
 Answer = TypeVar("Answer")
 
-# A request that is answered sooner costs no watching; a place in the queue is freed this late at most.
+# A request that is answered sooner costs no watching.
 WATCH_AFTER_SECONDS = 0.02
 
 
@@ -38,7 +38,7 @@ def _watch(request: Request, work: asyncio.Future[Answer]) -> None:
 
 
 async def _cancel_when_gone(request: Request, work: asyncio.Future[Answer]) -> None:
-    message = await request.receive()
-    if message["type"] == "http.disconnect":
-        request.scope["client_gone"] = True
-        work.cancel()
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+    request.scope["client_gone"] = True
+    work.cancel()

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from service.api import documents
 from service.api.answers import Figures, Images, posteriors_json, reconstruction_figures
 from service.api.bodies import Upload, latents, read_json, read_uploads
-from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, Form, negotiate
+from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, Form, accept, negotiate
 from service.api.presence import while_present
 from service.api.schemas import DecodeRequest, validated
 from service.api.service import Service, service_of
@@ -34,8 +34,8 @@ NUM_DRAWN_SEEDS = 2**53
 async def sample(request: Request) -> Response:
     """Draw images from the prior."""
     service = service_of(request)
-    form = negotiate(request.headers.get("accept"), IMAGE_FORMS)
-    asked = validated(service.sample_request, await read_json(request, service.codecs))
+    form = negotiate(accept(request), IMAGE_FORMS)
+    asked = validated(service.sample_request, await read_json(request))
     service.check_model(asked.model)
     seed = secrets.randbelow(NUM_DRAWN_SEEDS) if asked.seed is None else asked.seed
     z = draw_noise(seed, asked.n, service.engine.runtime.metadata.latent_dim) * np.float32(asked.temperature)
@@ -49,8 +49,8 @@ async def sample(request: Request) -> Response:
 async def decode(request: Request) -> Response:
     """Decode latents to images."""
     service = service_of(request)
-    form = negotiate(request.headers.get("accept"), IMAGE_FORMS)
-    content = await read_json(request, service.codecs)
+    form = negotiate(accept(request), IMAGE_FORMS)
+    content = await read_json(request)
     options = validated(DecodeRequest, content)
     service.check_model(options.model)
     z = latents(options.z, service.engine.runtime.metadata.latent_dim, service.limits.max_images)
@@ -64,7 +64,7 @@ async def decode(request: Request) -> Response:
 async def encode(request: Request) -> Response:
     """Encode images to mu and log_var."""
     service = service_of(request)
-    negotiate(request.headers.get("accept"), NUMBER_FORMS)
+    negotiate(accept(request), NUMBER_FORMS)
     images, codec_seconds = await _read_images(request, service)
     result = await while_present(
         request, service.engine.encode(images, timeout_seconds=service.limits.request_timeout_seconds)
@@ -78,7 +78,7 @@ async def encode(request: Request) -> Response:
 async def reconstruct(request: Request) -> Response:
     """Encode images and decode their mu."""
     service = service_of(request)
-    form = negotiate(request.headers.get("accept"), IMAGE_FORMS)
+    form = negotiate(accept(request), IMAGE_FORMS)
     images, codec_seconds = await _read_images(request, service)
     result = await while_present(
         request, service.engine.reconstruct(images, timeout_seconds=service.limits.request_timeout_seconds)
@@ -91,7 +91,7 @@ async def reconstruct(request: Request) -> Response:
 
 async def _read_images(request: Request, service: Service) -> tuple[UInt8Array, float]:
     """The uploaded images, prepared: uint8 (N, H, W, C), and the seconds that took."""
-    uploads = await read_uploads(request, service.codecs, service.limits.max_images)
+    uploads = await read_uploads(request, service.limits.max_images)
     images, seconds = await service.codecs.map("decode_image", partial(_decode_upload, service), uploads)
     return np.stack(images), seconds
 

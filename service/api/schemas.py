@@ -43,13 +43,15 @@ class SampleRequest(_Body):
     n: Integer = Field(1, ge=1, description="How many images")
     seed: Seed | None = Field(None, description="The server draws one and returns it where it is absent")
     temperature: Number = Field(1.0, ge=0, le=2, description="Factor on the standard deviation of the prior")
+    prior: Literal["standard"] = Field("standard", description="What is drawn from: the standard normal")
     output_format: OutputFormat = Field("png", description="The file format of the images")
     model: str | None = Field(None, max_length=64, description="Absent, the one that is served")
 
 
 class DecodeRequest(_Body):
-    """Latents to decode; `z` is not validated here but as one array, in bodies.latents."""
+    """Latents to decode."""
 
+    # Not validated here but as one array, in bodies.latents.
     z: SkipValidation[list[list[float]]] = Field(description="One row of latent_dim numbers an image")
     output_format: OutputFormat = "png"
     model: str | None = Field(None, max_length=64)

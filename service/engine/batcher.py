@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from service.engine.jobs import Batch, Job, Slice, resolve, store
-from service.errors import DeadlineExceeded, NotReady, QueueFull
+from service.errors import DeadlineExceeded, InferenceFailed, NotReady, QueueFull
 from service.metrics import Metrics
 from service.vae.operations import Arrays, Operation
 
@@ -69,7 +69,9 @@ class Batcher:
         with self._changed:
             if not self._is_open:
                 raise NotReady("the service is shutting down")
-            if self._num_queued + job.num_items > self.max_queued_items:
+            if not self._fits(job):
+                self._drop_the_late_and_the_gone()
+            if not self._fits(job):
                 waiting = f"{self._num_queued} of {self.max_queued_items} places are taken"
                 raise QueueFull(
                     f"the queue is full: {waiting}, {job.num_items} more were asked for",
@@ -115,12 +117,12 @@ class Batcher:
         resolve([(job, job.result(now)) for job in complete])
 
     def fail(self, batch: Batch, error: Exception) -> None:
-        """Fail every job that has items in a batch."""
+        """Fail every job that has items in a batch with InferenceFailed, caused by `error`."""
         with self._changed:
             self._num_idle += 1
             for piece in batch.slices:
                 self._drop(piece.job)
-        resolve([(piece.job, error) for piece in batch.slices])
+        resolve([(piece.job, _inference_failed(batch, error)) for piece in batch.slices])
 
     def close(self, error: Exception | None = None) -> None:
         """Admit nothing more; what waits is still served, or fails with `error` where one is given."""
@@ -132,6 +134,10 @@ class Batcher:
             self._changed.notify_all()
         if error is not None:
             resolve([(job, error) for job in waiting])
+
+    def _fits(self, job: Job) -> bool:
+        """An empty queue takes any job, so that none is refused for ever."""
+        return self._num_queued == 0 or self._num_queued + job.num_items <= self.max_queued_items
 
     def _form(self) -> Batch | None:
         self._drop_the_late_and_the_gone()
@@ -186,6 +192,13 @@ class Batcher:
 
     def _backlog_seconds(self) -> float:
         return self._num_queued / self._items_per_second if self._items_per_second else 1.0
+
+
+def _inference_failed(batch: Batch, cause: Exception) -> InferenceFailed:
+    """An exception for one job: each future needs its own, since awaiting adds to its traceback."""
+    failure = InferenceFailed(f"{batch.operation} failed on {batch.num_items} items")
+    failure.__cause__ = cause
+    return failure
 
 
 def _shares(queue: Sequence[Job], limit: int) -> list[tuple[Job, int]]:

@@ -3,17 +3,20 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from service.checkpoint import Float32Array, UInt8Array
 from service.engine.batcher import Batcher
 from service.engine.device import Device
 from service.engine.jobs import Job, Result
+from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.vae.operations import Array, Operation
 from service.vae.runtime import Runtime
 
 QUEUED_BATCHES = 8
+STOP_SECONDS = 30
 
 Future = asyncio.Future[Result]
 
@@ -25,8 +28,11 @@ class Engine:
         runtime: A warmed checkpoint.
         metrics: Where to count.
         max_items: The most items that one request may carry, so that an empty queue takes it.
-        max_queued_items: Admission limit, None for 8 times the largest batch.
+        max_queued_items: Admission limit, None for 8 times the largest batch or request.
         num_lanes: Threads that run batches on the CPU, None for one a core.
+
+    Attributes:
+        has_failed: Whether the device was lost for good.
     """
 
     def __init__(
@@ -48,7 +54,11 @@ class Engine:
             metrics=metrics,
             min_shares={operation: runtime.efficient_batch(operation) for operation in Operation},
         )
-        self._device = Device(runtime, self.batcher, num_lanes=lanes, metrics=metrics)
+        self.has_failed = False
+        self._failure_callbacks: list[Callable[[], None]] = []
+        self._device = Device(
+            runtime, self.batcher, num_lanes=lanes, metrics=metrics, on_failure=self._tell_of_failure
+        )
         labels = {
             "name": runtime.metadata.name,
             "version": runtime.version,
@@ -60,7 +70,7 @@ class Engine:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every device thread runs."""
+        """Whether every device thread runs; not before start, and not after one of them failed."""
         return self._device.is_alive
 
     def start(self) -> None:
@@ -70,7 +80,16 @@ class Engine:
     def stop(self) -> None:
         """Finish what was admitted, refuse the rest, and wait for the device threads to end."""
         self.batcher.close()
-        self._device.join()
+        self._device.join(STOP_SECONDS)
+
+    def when_failed(self, callback: Callable[[], None]) -> None:
+        """Have a function called, from a device thread, when the device is lost for good."""
+        self._failure_callbacks.append(callback)
+
+    def _tell_of_failure(self) -> None:
+        self.has_failed = True
+        for callback in self._failure_callbacks:
+            callback()
 
     def decode(self, z: Float32Array, *, timeout_seconds: float) -> Future:
         """Decode latents, float32 (N, D), to images, uint8 (N, H, W, C).
@@ -97,12 +116,21 @@ class Engine:
         now = time.perf_counter()
         job = Job(operation, inputs, loop.create_future(), loop, now + timeout_seconds, now)
         self.batcher.submit(job)
+        # The batcher looks at deadlines when it forms a batch; this answers even while the device hangs.
+        expiry = loop.call_later(timeout_seconds, _expire, job)
+        job.future.add_done_callback(lambda _: expiry.cancel())
         return job.future
+
+
+def _expire(job: Job) -> None:
+    if not job.future.done():
+        job.future.set_exception(DeadlineExceeded("the deadline passed before the device had answered"))
 
 
 def available_cores() -> int:
     """The cores that this process may really use: its affinity, less a cgroup's quota."""
-    return max(1, min(len(os.sched_getaffinity(0)), _quota_cores()))
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(allowed, _quota_cores()))
 
 
 def _quota_cores() -> int:

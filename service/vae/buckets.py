@@ -17,6 +17,8 @@ CUDA_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # A larger batch must bring at least this share of the best throughput to be worth its latency.
 GOOD_ENOUGH = 0.95
 EFFICIENT = 0.85
+# So many batches of a size are compared, spread over the rows of the largest.
+MAX_CHUNKS = 16
 # What forming a batch and handing out its results costs beside the device.
 OVERHEAD_SECONDS = 1e-4
 
@@ -30,8 +32,8 @@ def measure(
 ) -> dict[int, float]:
     """Seconds a batch of each size takes, for the sizes whose results equal the largest size's bit by bit.
 
-    Every row of the inputs is compared, at whatever place of the batch it falls. Since small
-    batches are what kernels treat apart, a size that differs rules out all below it.
+    Rows are compared wherever they fall in a batch. Since small batches are what kernels treat apart, a size
+    that differs rules out all below it.
 
     Args:
         run: Rows in, rows out; the first dimension is the batch.
@@ -47,7 +49,7 @@ def measure(
     for size in reversed(sizes[:-1]):
         run(inputs[:size])
         fastest = float("inf")
-        for first in range(0, largest, size):
+        for first in range(0, largest, max(size, largest // MAX_CHUNKS)):
             start = min(first, largest - size)
             rows = slice(start, start + size)
             started = clock()
@@ -59,14 +61,13 @@ def measure(
     return seconds
 
 
-def choose(seconds: Mapping[int, float], max_size: int | None = None) -> tuple[int, ...]:
+def choose(seconds: Mapping[int, float]) -> tuple[int, ...]:
     """Choose the buckets from measured seconds a batch, ascending.
 
     The largest is the smallest size with nearly the best throughput: a larger batch would only wait longer.
     """
-    allowed = {size: took for size, took in seconds.items() if max_size is None or size <= max_size}
-    allowed = allowed or {min(seconds): seconds[min(seconds)]}
-    return tuple(sorted(size for size in allowed if size <= _smallest_with(GOOD_ENOUGH, allowed)))
+    largest = _smallest_with(GOOD_ENOUGH, seconds)
+    return tuple(sorted(size for size in seconds if size <= largest))
 
 
 def efficient(seconds: Mapping[int, float]) -> int:

@@ -5,6 +5,7 @@ additions inside a batch keep one order.
 """
 
 import ctypes
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ def keep_freed_memory() -> None:
     Otherwise each activation of some megabytes is mapped, touched page by page and unmapped again, which
     takes up to half of the time of a batch. Where the C library is not glibc, nothing is changed.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, MAX_MMAP_THRESHOLD_BYTES)
         mallopt(M_TRIM_THRESHOLD, NEVER_TRIM_BYTES)
@@ -48,8 +49,9 @@ class CpuExecutor:
         """Run the rows of `parts`, padded with zeros to `size`."""
         num = sum(len(part) for part in parts)
         first = parts[0]
-        rows = np.zeros((size, *first.shape[1:]), first.dtype)
+        rows = np.empty((size, *first.shape[1:]), first.dtype)
         np.concatenate(parts, out=rows[:num])
+        rows[num:] = 0
         with torch.inference_mode():
             results = self._programs[operation](torch.from_numpy(rows))
         outputs = tuple(result.numpy()[:num] for result in results)

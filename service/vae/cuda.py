@@ -73,7 +73,9 @@ class _Slot:
         self._streams = streams
         self._host_input = example.pin_memory()
         self._input = example.to(streams.device)
-        self._arrived, self._computed, self._returned = (torch.cuda.Event() for _ in range(3))
+        self._arrived, self._computed = torch.cuda.Event(), torch.cuda.Event()
+        # The thread sleeps until it: spinning would take a core from the codecs.
+        self._returned = torch.cuda.Event(blocking=True)
         with torch.inference_mode():
             self._outputs = self._capture(program)
         self._host_outputs = [torch.empty_like(output, device="cpu").pin_memory() for output in self._outputs]

@@ -7,31 +7,27 @@ Shapes: N images, H height, W width, C channels.
 
 import io
 import math
-import struct
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from service.checkpoint import UInt8Array
 from service.errors import BadImage, TooLarge
 from service.metadata import Preprocessing
-from service.preparation import as_array, crop_box, prepare, upright_size, with_channels
+from service.preparation import (
+    DECODE_ERRORS,
+    as_array,
+    crop_box,
+    prepare,
+    upright,
+    upright_size,
+    with_channels,
+)
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/bmp": "BMP"}
 JPEG_FORMATS = ("JPEG", "MPO")
 # A shrunk picture keeps at least so many pixels for each one needed, along each side.
 MIN_SPARE_PIXELS = 4
-# What Pillow's decoders raise on damaged files, besides their documented OSError.
-DECODE_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    OverflowError,
-    IndexError,
-    KeyError,
-)
 
 
 def decode_image(
@@ -121,8 +117,8 @@ def _prepare_shrunk(
         return prepare(image, preprocessing, image_shape)
     full_width = image.width
     image.draft(None, (math.ceil(image.width / spare), math.ceil(image.height / spare)))
-    scale = image.width / full_width
-    ImageOps.exif_transpose(image, in_place=True)
+    scale = 1 / round(full_width / image.width)  # the decoder's own; the size of its result is rounded up
+    image = upright(image)
     box = (left * scale, top * scale, min(right * scale, image.width), min(bottom * scale, image.height))
     outer = (math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3]))
     inner = (box[0] - outer[0], box[1] - outer[1], box[2] - outer[0], box[3] - outer[1])

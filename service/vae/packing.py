@@ -5,6 +5,8 @@ arithmetic. Its own compiler avoids that with operators that take packed weights
 are put into the frozen TorchScript graph. The function stays the same, on a CPU only.
 """
 
+import re
+
 import torch
 
 Rule = tuple[str, str]
@@ -33,26 +35,30 @@ PACKERS = {
 ACTIVATIONS = {"leaky_relu": "%slope", "relu": "", "none": ""}
 
 
-def pack(frozen: torch.jit.ScriptModule, methods: tuple[str, ...]) -> None:
-    """Replace the convolutions and linear layers of a frozen module by packed ones, in place.
+def pack(frozen: torch.jit.ScriptModule, method: str) -> None:
+    """Replace the convolutions and linear layers of a frozen module's method by packed ones, in place.
 
     Args:
         frozen: On the CPU, with its weights as constants, not yet run.
-        methods: Names of the methods to rewrite.
+        method: Its name.
 
     Raises:
         RuntimeError: The graph has a layer that cannot be packed; the module must not be used.
         AttributeError: This build of PyTorch has no oneDNN.
     """
-    num_packed = 0
-    for method in methods:
-        graph = getattr(frozen, method).graph
-        for pattern, replacement in _rules():
-            torch._C._jit_pass_custom_pattern_based_rewrite_graph(pattern, replacement, graph)
-        for node in [node for node in graph.nodes() if node.kind() in PACKERS]:
-            _pack_weight(frozen, graph, node, f"packed_{num_packed}")
-            num_packed += 1
-        torch._C._jit_pass_dce(graph)
+    graph = getattr(frozen, method).graph
+    # A rewritten layer may be moved before a change in place of what it reads; most such changes can go.
+    torch._C._jit_pass_remove_mutation(graph)
+    mutations = [
+        node.kind() for node in graph.nodes() if re.fullmatch(r"aten::[a-z]\w*[a-z0-9]_", node.kind())
+    ]
+    if mutations:
+        raise RuntimeError(f"{mutations[0]} changes a tensor in place that is used again")
+    for pattern, replacement in _rules():
+        torch._C._jit_pass_custom_pattern_based_rewrite_graph(pattern, replacement, graph)
+    for index, node in enumerate(node for node in list(graph.nodes()) if node.kind() in PACKERS):
+        _pack_weight(frozen, graph, node, f"packed_{method}_{index}")
+    torch._C._jit_pass_dce(graph)
 
 
 def _rules() -> list[Rule]:

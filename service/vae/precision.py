@@ -5,7 +5,6 @@ tolerances of service.checkpoint; otherwise the next one is tried and the reason
 """
 
 import copy
-import logging
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -33,29 +32,35 @@ DTYPES = {
     Precision.BFLOAT16: torch.bfloat16,
     Precision.FLOAT16: torch.float16,
 }
-METHODS = ("encode", "decode")
-
-log = logging.getLogger(__name__)
 
 
 class Placed:
-    """A checkpoint's module on a device in one precision, frozen.
+    """One method of a checkpoint's module on a device in one precision, frozen.
 
     Args:
         checkpoint: As loaded.
         device: Where its weights go.
         precision: Not AUTO.
+        method: "encode" or "decode"; the weights of the other are left out.
+        is_packed: Whether its weights are laid out for oneDNN; see service.vae.packing.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: Precision) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        precision: Precision,
+        *,
+        method: str,
+        is_packed: bool,
+    ) -> None:
         self.precision = precision
-        frozen = _frozen(checkpoint, device, precision)
-        if device.type == "cpu":
-            try:
-                pack(frozen, METHODS)
-            except (RuntimeError, AttributeError, TypeError) as error:
-                log.warning("weights are not packed, which costs speed only: %s", error)
-                frozen = _frozen(checkpoint, device, precision)
+        self._is_cuda = device.type == "cuda"
+        module = copy.deepcopy(checkpoint.module).to(device=device, dtype=DTYPES[precision])
+        with without_deprecation_warning():
+            frozen: torch.jit.ScriptModule = torch.jit.freeze(module, preserved_attrs=[method])
+        if is_packed:
+            pack(frozen, method)
         self._module: VAEModule = as_vae(frozen)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,16 +75,11 @@ class Placed:
 
     def _allow_tf32(self) -> None:
         # Read when a kernel is launched, so also when a CUDA graph is captured.
+        if not self._is_cuda:
+            return
         allowed = "tf32" if self.precision is Precision.TF32 else "ieee"
         torch.backends.cuda.matmul.fp32_precision = allowed
         torch.backends.cudnn.conv.fp32_precision = allowed  # type: ignore[attr-defined]
-
-
-def _frozen(checkpoint: Checkpoint, device: torch.device, precision: Precision) -> torch.jit.ScriptModule:
-    module = copy.deepcopy(checkpoint.module).to(device=device, dtype=DTYPES[precision])
-    with without_deprecation_warning():
-        frozen: torch.jit.ScriptModule = torch.jit.freeze(module, preserved_attrs=list(METHODS))
-    return frozen
 
 
 def place_decoder(
@@ -98,7 +98,7 @@ def place_decoder(
     def problem(placed: Placed) -> str | None:
         return checkpoint.golden.pixel_difference(placed.decode(z).cpu().numpy())
 
-    return _place(checkpoint, device, precision, problem)
+    return _place(checkpoint, device, precision, "decode", problem)
 
 
 def place_encoder(
@@ -111,28 +111,54 @@ def place_encoder(
         mu, log_var = placed.encode(images)
         return checkpoint.golden.latent_difference(mu.cpu().numpy(), log_var.cpu().numpy())
 
-    return _place(checkpoint, device, precision, problem)
+    return _place(checkpoint, device, precision, "encode", problem)
 
 
 def _place(
     checkpoint: Checkpoint,
     device: torch.device,
     precision: Precision,
+    method: str,
     problem: Callable[[Placed], str | None],
 ) -> tuple[Placed, list[str]]:
     refusals: list[str] = []
     candidates = _fastest_first(device) if precision is Precision.AUTO else (precision, Precision.FLOAT32)
-    with torch.inference_mode():
-        for candidate in dict.fromkeys(candidates):
-            if candidate is Precision.TF32 and device.type != "cuda":
-                refusals.append("tf32 is not used: only CUDA devices have it")
-                continue
-            placed = Placed(checkpoint, device, candidate)
-            difference = problem(placed)
-            if difference is None:
+    for candidate in dict.fromkeys(candidates):
+        if candidate is Precision.TF32 and device.type != "cuda":
+            refusals.append("tf32 is not used: only CUDA devices have it")
+            continue
+        for is_packed in _packings(device, candidate):
+            placed, difference = _tried(checkpoint, device, candidate, method, problem, is_packed=is_packed)
+            if placed is not None:
                 return placed, refusals
             refusals.append(f"{candidate} is not used: {difference}")
     raise InvalidCheckpoint("golden", f"out of tolerance on {device}: {'; '.join(refusals)}")
+
+
+def _packings(device: torch.device, precision: Precision) -> tuple[bool, ...]:
+    """Whether to pack weights; in float32, which must work with any module, packing is not insisted on."""
+    if device.type != "cpu":
+        return (False,)
+    return (True, False) if precision is Precision.FLOAT32 else (True,)
+
+
+def _tried(
+    checkpoint: Checkpoint,
+    device: torch.device,
+    precision: Precision,
+    method: str,
+    problem: Callable[[Placed], str | None],
+    *,
+    is_packed: bool,
+) -> tuple[Placed, None] | tuple[None, str]:
+    """A placed module that gives the golden values, or why there is none."""
+    try:
+        with torch.inference_mode():
+            placed = Placed(checkpoint, device, precision, method=method, is_packed=is_packed)
+            difference = problem(placed)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        return None, str(error).strip().splitlines()[-1][:200]
+    return (placed, None) if difference is None else (None, difference)
 
 
 def _fastest_first(device: torch.device) -> tuple[Precision, ...]:
@@ -142,6 +168,8 @@ def _fastest_first(device: torch.device) -> tuple[Precision, ...]:
     of a seed depend on it.
     """
     if device.type == "cuda":
-        return (Precision.FLOAT16, Precision.BFLOAT16, Precision.TF32, Precision.FLOAT32)
+        is_ampere = torch.cuda.get_device_capability(device) >= (8, 0)
+        since_ampere = (Precision.BFLOAT16, Precision.TF32) if is_ampere else ()
+        return (Precision.FLOAT16, *since_ampere, Precision.FLOAT32)
     has_bfloat16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
     return (Precision.BFLOAT16, Precision.FLOAT32) if has_bfloat16 else (Precision.FLOAT32,)

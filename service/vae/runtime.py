@@ -17,6 +17,9 @@ from service.vae.noise import draw_noise
 from service.vae.operations import Array, Arrays, Operation, Program, programs
 from service.vae.precision import Precision, place_decoder, place_encoder
 
+# A batch that takes longer would keep others waiting, and trying it would delay the start.
+MAX_BATCH_SECONDS = 0.25
+
 
 class Executor(Protocol):
     """Runs programs on one kind of device."""
@@ -104,16 +107,38 @@ class Runtime:
 
     def _warm_up(self, max_batch_size: int | None) -> Mapping[Operation, Mapping[int, float]]:
         """Run every operation at every candidate size, keep what is reproducible and worth its latency."""
-        sizes = buckets.CPU_SIZES if self.device.type == "cpu" else buckets.CUDA_SIZES
+        self.prepare_thread()
+        sizes = self._candidate_sizes(max_batch_size)
         z = draw_noise(0, sizes[-1], self.metadata.latent_dim)
-        (images,) = self._executor.launch(Operation.DECODE, [z], sizes[-1])()
+        (images,) = self._run(Operation.DECODE, z)
         inputs = {Operation.DECODE: z, Operation.ENCODE: images, Operation.RECONSTRUCT: images}
         clock = time.thread_time if self.device.type == "cpu" else time.perf_counter
         seconds = {}
         for operation, rows in inputs.items():
             measured = buckets.measure(lambda part: self._run(operation, part), rows, sizes, clock=clock)  # noqa: B023
-            seconds[operation] = {size: measured[size] for size in buckets.choose(measured, max_batch_size)}
+            seconds[operation] = {size: measured[size] for size in buckets.choose(measured)}
         return seconds
+
+    def _candidate_sizes(self, max_batch_size: int | None) -> tuple[int, ...]:
+        """The sizes to try: none above what was asked for, none that takes long, none that does not fit."""
+        known: tuple[int, ...] = buckets.CPU_SIZES if self.device.type == "cpu" else buckets.CUDA_SIZES
+        sizes = tuple(size for size in known if max_batch_size is None or size <= max_batch_size)
+        z = draw_noise(0, sizes[-1], self.metadata.latent_dim)
+        self._run(Operation.DECODE, z[:1])
+        started = time.perf_counter()
+        self._run(Operation.DECODE, z[:1])
+        affordable = MAX_BATCH_SECONDS / (time.perf_counter() - started)
+        sizes = tuple(size for size in sizes if size == 1 or size <= affordable)
+        while True:
+            try:
+                (images,) = self._run(Operation.DECODE, z[: sizes[-1]])
+                self._run(Operation.RECONSTRUCT, images)
+            except torch.OutOfMemoryError:
+                if len(sizes) == 1:
+                    raise
+                sizes = sizes[:-1]
+            else:
+                return sizes
 
     def _run(self, operation: Operation, rows: Array) -> Arrays:
         return self._executor.launch(operation, [rows], len(rows))()

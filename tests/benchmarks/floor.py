@@ -23,8 +23,9 @@ from service.metadata import Metadata
 from service.vae.images import decode_image
 from service.vae.noise import draw_noise
 from service.vae.png import encode_png
-from service.vae.precision import Placed, Precision
+from service.vae.precision import Precision
 from tests.benchmarks import pictures
+from tests.benchmarks.bare import BareModule
 from tests.benchmarks.checkpoints import AS_WRITTEN, FAST
 from tests.benchmarks.machine import num_cores
 from tests.benchmarks.plan import ALL, LANES, ONE, Plan
@@ -117,7 +118,7 @@ def _placed(
     ]
     for form, content in loaded.items():
         for precision in (Precision.FLOAT32, Precision.BFLOAT16):
-            placed.append((form, str(precision), Placed(content, device, precision)))
+            placed.append((form, str(precision), BareModule(content, device, precision)))
     return placed
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from service import checkpoint
-from service.vae.precision import Placed, Precision
+from service.vae.precision import Precision
 from tests.benchmarks import load
+from tests.benchmarks.bare import BareModule
 from tests.benchmarks.checkpoints import AS_WRITTEN, FAST
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.servers import service
@@ -35,7 +36,7 @@ def measure(paths: Mapping[str, Path], plan: Plan) -> dict[str, Any] | None:
         loaded = checkpoint.load(paths[form])
         for precision in PRECISIONS:
             plan.say(f"gpu: {form}, {precision}")
-            module = Placed(loaded, device, precision)
+            module = BareModule(loaded, device, precision)
             for size in SIZES:
                 times = _graph_seconds(module, loaded.metadata.latent_dim, size, device)
                 rows.append({"form": form, "precision": str(precision), "size": size, **times})
@@ -43,7 +44,7 @@ def measure(paths: Mapping[str, Path], plan: Plan) -> dict[str, Any] | None:
     return {"graphs": rows, "replicas": replicas}
 
 
-def _graph_seconds(module: Placed, latent_dim: int, size: int, device: torch.device) -> dict[str, float]:
+def _graph_seconds(module: BareModule, latent_dim: int, size: int, device: torch.device) -> dict[str, float]:
     """Seconds of one replay, and of the copies before and after it (pinned memory)."""
     host_z = torch.randn(size, latent_dim).pin_memory()
     z = host_z.to(device)

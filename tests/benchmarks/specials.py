@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from service import checkpoint
-from service.vae.precision import Placed, Precision
+from service.vae.precision import Precision
 from tests.benchmarks import load
+from tests.benchmarks.bare import BareModule
 from tests.benchmarks.checkpoints import FAST
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.servers import Server, service
@@ -51,7 +52,7 @@ def _start(path: Path, plan: Plan) -> dict[str, Any]:
 def _alone(server: Server, path: Path, precision: str, plan: Plan) -> dict[str, Any]:
     """One client's n=1, and the bare module with batch 1, in turns."""
     loaded = checkpoint.load(path)
-    module = Placed(loaded, torch.device("cpu"), Precision(precision))
+    module = BareModule(loaded, torch.device("cpu"), Precision(precision))
     z = torch.from_numpy(loaded.golden.z[:1])
     torch.set_num_threads(1)
     asked, bare = [], []

@@ -1,5 +1,6 @@
 """The one table from errors to statuses, and the one shape, whatever goes wrong."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from torch import Tensor
 
 from service import checkpoint
 from service.api.errors import STATUSES
+from service.app import create_app
 from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint, ServiceError
+from service.settings import Settings
 from tests import tiny_vae
 from tests.conftest import RunningApp
 from tests.pictures import file_of, noise, picture
@@ -118,12 +121,22 @@ async def test_an_image_of_too_many_pixels_is_refused_naming_the_limit(running_a
         assert_problem(answer, 413, param="image[0]", words="at most 100")
 
 
-async def test_a_full_queue_is_429_with_a_whole_number_of_seconds_to_wait(running_app: RunningApp) -> None:
-    async with running_app(max_queued_items=2) as (_, client):
-        answer = await client.post("/sample", json={"n": 3})
+async def test_a_full_queue_is_429_with_a_whole_number_of_seconds_to_wait(
+    tiny_checkpoint: Path, device: torch.device
+) -> None:
+    app = create_app(Settings(checkpoint=tiny_checkpoint, device=str(device), max_queued_items=2))
+    engine = app.state.service.engine
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        first = asyncio.create_task(client.post("/sample", json={"n": 2}))  # waits: the device is not started
+        while engine.batcher.num_queued < 2:
+            await asyncio.sleep(0)
+        answer = await client.post("/sample", json={"n": 1})
         assert_problem(answer, 429, words="queue is full")
         assert int(answer.headers["retry-after"]) >= 1
-        assert (await client.post("/sample", json={"n": 2})).status_code == 200
+        engine.start()
+        assert (await first).status_code == 200
+        engine.stop()
         found = samples((await client.get("/metrics")).text)
         assert found['vae_rejected_total{reason="queue_full"}'] == 1
 

@@ -250,9 +250,12 @@ def test_a_failed_batch_fails_each_of_its_jobs_and_no_other() -> None:
     inside, outside = [make_job(2), make_job(2)], make_job(3, arrived=101)
     submit(batcher, [*inside, outside])
     batch = take(batcher)
-    error = InferenceFailed("broken")
+    error = ValueError("broken")
     batcher.fail(batch, error)
-    assert [job.future.outcome for job in inside] == [error, error]
+    failures = [job.future.outcome for job in inside]
+    assert [type(failure) for failure in failures] == [InferenceFailed, InferenceFailed]
+    assert [failure.__cause__ for failure in failures] == [error, error]
+    assert failures[0] is not failures[1]
     work_off(batcher)
     assert_answered(outside)
 
@@ -261,12 +264,12 @@ def test_a_split_job_fails_once_though_its_other_batches_succeed() -> None:
     batcher, job = make_batcher(limit=4, num_lanes=2), make_job(12)
     batcher.submit(job)
     first, second = take(batcher), take(batcher)
-    error = InferenceFailed("broken")
+    error = ValueError("broken")
     batcher.fail(first, error)
     batcher.finish(second, answers(second))
     assert batcher.take(wait=False) is None
     assert batcher.num_queued == 0
-    assert job.future.outcome is error
+    assert job.future.outcome.__cause__ is error
 
 
 def test_a_closed_batcher_admits_nothing_and_serves_what_waits() -> None:

@@ -40,7 +40,10 @@ class BatcherStates(RuleBasedStateMachine):
             arrived=now,
             deadline=now + patience,
         )
-        fits = self.batcher.num_queued + num_items <= MAX_QUEUED
+        # Places of jobs that nobody waits for any more are given away.
+        waiting = [job for job in self.jobs if self.is_waited_for(job)]
+        num_waiting = sum(job.num_waiting for job in waiting)
+        fits = num_waiting == 0 or num_waiting + num_items <= MAX_QUEUED
         try:
             self.batcher.submit(job)
         except NotReady:
@@ -92,6 +95,9 @@ class BatcherStates(RuleBasedStateMachine):
     def close(self, error: InferenceFailed | None) -> None:
         self.is_closed = True
         self.batcher.close(error)
+
+    def is_waited_for(self, job: Job) -> bool:
+        return not job.future.done() and job.deadline_seconds >= self.clock.now
 
     @invariant()
     def what_waits_is_counted(self) -> None:

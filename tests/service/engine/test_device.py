@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+import torch
 
 from service.engine.batcher import Batcher
 from service.engine.device import Device
 from service.engine.jobs import Job, Result
-from service.errors import InferenceFailed
+from service.errors import InferenceFailed, NotReady
 from service.metrics import Metrics
 from service.vae.operations import Array, Arrays, Operation
 from tests.scrape import samples
@@ -27,11 +28,11 @@ class FakeRuntime:
     def __init__(self, *, num_staged: int = 0, fails_late: bool = False) -> None:
         self.num_staged = num_staged
         self.events: list[str] = []
-        self.threads: set[int] = set()
+        self.threads: list[str] = []
         self._fails_late = fails_late
 
     def prepare_thread(self) -> None:
-        self.threads.add(threading.get_ident())
+        self.threads.append(threading.current_thread().name)
 
     def bucket(self, operation: Operation, num: int) -> int:
         return BUCKET
@@ -56,7 +57,9 @@ class FakeRuntime:
 def make(runtime: FakeRuntime, metrics: Metrics, *, num_lanes: int = 1) -> tuple[Batcher, Device]:
     limits = dict.fromkeys(Operation, BUCKET)
     batcher = Batcher(limits, max_queued_items=100, num_lanes=num_lanes, metrics=metrics)
-    return batcher, Device(runtime, batcher, num_lanes=num_lanes, metrics=metrics)
+    return batcher, Device(
+        runtime, batcher, num_lanes=num_lanes, metrics=metrics, on_failure=runtime.events.clear
+    )
 
 
 def job_of(*numbers: float, operation: Operation = Operation.DECODE) -> Job:
@@ -78,7 +81,7 @@ async def test_a_job_comes_back_with_its_rows() -> None:
     result = await outcome(job)
     np.testing.assert_array_equal(result.outputs[0], [[2], [4], [6]])
     batcher.close()
-    device.join()
+    device.join(30)
 
 
 @pytest.mark.parametrize("fails_late", [False, True], ids=["at launch", "while waiting"])
@@ -97,7 +100,46 @@ async def test_a_failure_fails_only_its_batch_and_the_device_goes_on(fails_late:
     assert device.is_alive
     assert samples(metrics.render())["vae_batch_failures_total"] == 1
     batcher.close()
-    device.join()
+    device.join(30)
+
+
+async def test_after_a_sticky_error_everybody_is_answered_and_nobody_admitted() -> None:
+    class Lost(FakeRuntime):
+        def launch(self, operation: Operation, parts: Sequence[Array]) -> Callable[[], Arrays]:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    lost = threading.Event()
+    metrics = Metrics()
+    batcher = Batcher(dict.fromkeys(Operation, BUCKET), max_queued_items=100, num_lanes=1, metrics=metrics)
+    device = Device(Lost(), batcher, num_lanes=1, metrics=metrics, on_failure=lost.set)
+    jobs = [job_of(1, 1, 1, 1), job_of(2, 2, 2, 2)]
+    for job in jobs:
+        batcher.submit(job)
+    device.start()
+    running, waiting = [await outcome(job) for job in jobs]
+    assert isinstance(running, InferenceFailed)
+    assert isinstance(waiting, NotReady)
+    assert lost.wait(30)
+    device.join(30)
+    assert not device.is_alive
+    with pytest.raises(NotReady):
+        batcher.submit(job_of(3))
+
+
+async def test_a_fault_of_the_thread_itself_answers_what_it_had_launched() -> None:
+    class Odd(FakeRuntime):
+        def bucket(self, operation: Operation, num: int) -> int:
+            raise LookupError("no such bucket")
+
+    runtime = Odd(num_staged=1)
+    batcher, device = make(runtime, Metrics())
+    jobs = [job_of(1, 1, 1, 1), job_of(2, 2, 2, 2)]
+    for job in jobs:
+        batcher.submit(job)
+    device.start()
+    assert [type(await outcome(job)) for job in jobs] == [InferenceFailed, InferenceFailed]
+    batcher.close()
+    device.join(30)
 
 
 async def test_the_threads_end_when_the_batcher_is_closed_and_not_before() -> None:
@@ -106,7 +148,7 @@ async def test_the_threads_end_when_the_batcher_is_closed_and_not_before() -> No
     device.start()
     assert device.is_alive
     batcher.close()
-    device.join()
+    device.join(30)
     assert not device.is_alive
 
 
@@ -117,7 +159,7 @@ async def test_what_was_admitted_is_finished_before_the_threads_end() -> None:
         batcher.submit(job)
     batcher.close()
     device.start()
-    device.join()
+    device.join(30)
     for job in jobs:
         result = await outcome(job)
         np.testing.assert_array_equal(result.outputs[0], 2 * job.inputs)
@@ -128,9 +170,8 @@ async def test_each_lane_prepares_its_own_thread() -> None:
     batcher, device = make(runtime, Metrics(), num_lanes=3)
     batcher.close()
     device.start()
-    device.join()
-    assert len(runtime.threads) in (1, 2, 3)  # an ended thread's number may be given again
-    assert threading.get_ident() not in runtime.threads
+    device.join(30)
+    assert sorted(runtime.threads) == ["device-0", "device-1", "device-2"]
 
 
 async def test_without_staging_a_batch_is_finished_before_the_next_is_launched() -> None:
@@ -152,7 +193,7 @@ async def test_batches_and_their_padding_are_counted() -> None:
         batcher.submit(job)
     batcher.close()
     device.start()
-    device.join()
+    device.join(30)
     found = samples(metrics.render())
     assert found['vae_batch_items_sum{operation="decode"}'] == 3
     assert found['vae_batch_items_count{operation="encode"}'] == 1
@@ -168,4 +209,4 @@ async def run_three(runtime: FakeRuntime) -> None:
         batcher.submit(job_of(*[number] * BUCKET))
     batcher.close()
     device.start()
-    device.join()
+    device.join(30)

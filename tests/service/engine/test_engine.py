@@ -123,8 +123,18 @@ async def test_an_empty_queue_takes_the_largest_request(make_engine: MakeEngine)
 
 async def test_a_full_queue_refuses_at_once(make_engine: MakeEngine) -> None:
     engine = make_engine(max_queued_items=2)
+    first = engine.decode(draw_noise(0, 2, 4), timeout_seconds=30)
     with pytest.raises(QueueFull):
-        await engine.decode(draw_noise(0, 3, 4), timeout_seconds=30)
+        engine.decode(draw_noise(0, 1, 4), timeout_seconds=30)
+    first.cancel()
+    engine.decode(draw_noise(0, 1, 4), timeout_seconds=30).cancel()  # the place of who left is free at once
+
+
+async def test_an_empty_queue_takes_a_request_larger_than_itself(make_engine: MakeEngine) -> None:
+    engine = make_engine(max_queued_items=2)
+    engine.start()
+    result = await engine.decode(draw_noise(0, 3, 4), timeout_seconds=30)
+    assert len(result.outputs[0]) == 3
 
 
 async def test_a_stopped_engine_has_answered_everything_and_admits_nothing(make_engine: MakeEngine) -> None:

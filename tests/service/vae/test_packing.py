@@ -46,7 +46,8 @@ def frozen(layers: Layers) -> torch.jit.ScriptModule:
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_packed_layers_compute_the_same(layers: Layers, batch_size: int) -> None:
     module = frozen(layers)
-    pack(module, METHODS)
+    for method in METHODS:
+        pack(module, method)
 
     images, z = torch.randn(batch_size, 3, 9, 7), torch.randn(batch_size, 6)
     with torch.inference_mode():
@@ -56,7 +57,8 @@ def test_packed_layers_compute_the_same(layers: Layers, batch_size: int) -> None
 
 def test_every_layer_is_packed_and_activations_are_fused(layers: Layers) -> None:
     module = frozen(layers)
-    pack(module, METHODS)
+    for method in METHODS:
+        pack(module, method)
 
     kinds = [node.kind() for method in METHODS for node in getattr(module, method).graph.nodes()]
     packed = sorted(kind for kind in kinds if kind.startswith("mkldnn::"))
@@ -68,3 +70,52 @@ def test_every_layer_is_packed_and_activations_are_fused(layers: Layers) -> None
     ]
     assert not {"aten::relu", "aten::leaky_relu"} & set(kinds)
     assert {"aten::sigmoid", "aten::group_norm"} <= set(kinds)
+
+
+class Awkward(nn.Module):
+    """What may trip a rewriter: no bias, groups, an activation in place, an output used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.no_bias = nn.Conv2d(3, 8, 3, bias=False)
+        self.grouped = nn.Conv2d(8, 8, 3, groups=4)
+        self.twice = nn.Conv2d(8, 4, 1)
+        self.last = nn.Conv2d(4, 4, 1)
+        self.in_place = nn.ReLU(inplace=True)
+
+    @torch.jit.export
+    def decode(self, images: Tensor) -> Tensor:
+        features = self.twice(self.in_place(self.grouped(self.no_bias(images))))
+        return self.last(features) + torch.nn.functional.leaky_relu(features, 0.1)
+
+
+class InPlace(Awkward):
+    """A change in place of something that is read before and after it."""
+
+    @torch.jit.export
+    def decode(self, images: Tensor) -> Tensor:
+        features = self.twice(torch.relu(self.grouped(self.no_bias(images))))
+        activated = torch.nn.functional.leaky_relu(features, 0.1)
+        torch.nn.functional.relu_(features)
+        return self.last(features) + activated
+
+
+def scripted_and_frozen(layers: nn.Module) -> torch.jit.ScriptModule:
+    with without_deprecation_warning():
+        scripted = torch.jit.script(layers.eval().requires_grad_(False))
+        return torch.jit.freeze(scripted, preserved_attrs=["decode"])
+
+
+def test_awkward_graphs_compute_the_same() -> None:
+    torch.manual_seed(0)
+    awkward = Awkward()
+    module = scripted_and_frozen(awkward)
+    pack(module, "decode")
+    images = torch.randn(2, 3, 9, 9)
+    with torch.inference_mode():
+        torch.testing.assert_close(module.decode(images), awkward.decode(images))
+
+
+def test_a_graph_that_could_be_put_out_of_order_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="in place"):
+        pack(scripted_and_frozen(InPlace()), "decode")

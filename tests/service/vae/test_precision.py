@@ -33,9 +33,12 @@ def test_a_placed_module_decodes_and_encodes_by_the_formula(
 ) -> None:
     z = np.array([[0, 1, -1, 0.5]], np.float32)
     with torch.inference_mode():
-        placed = Placed(loaded, device, Precision.FLOAT32)
-        images = placed.decode(torch.from_numpy(z).to(device))
-        mu, _ = placed.encode(images)
+        decoder, encoder = (
+            Placed(loaded, device, Precision.FLOAT32, method=method, is_packed=device.type == "cpu")
+            for method in ("decode", "encode")
+        )
+        images = decoder.decode(torch.from_numpy(z).to(device))
+        mu, _ = encoder.encode(images)
     pixels = images.permute(0, 2, 3, 1).cpu().numpy()
     np.testing.assert_array_equal(pixels, tiny_vae.decoded(z))
     np.testing.assert_allclose(mu.cpu(), tiny_vae.encoded_mu(pixels))
@@ -43,7 +46,7 @@ def test_a_placed_module_decodes_and_encodes_by_the_formula(
 
 def test_placing_leaves_the_checkpoint_as_it_was(loaded: checkpoint.Checkpoint) -> None:
     with torch.inference_mode():
-        Placed(loaded, torch.device("cpu"), Precision.BFLOAT16)
+        Placed(loaded, torch.device("cpu"), Precision.BFLOAT16, method="decode", is_packed=True)
     assert {parameter.dtype for parameter in loaded.module.parameters()} == {torch.float32}
 
 
