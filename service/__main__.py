@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from service import checkpoint, logs
 from service.app import create_app
+from service.drain import DrainingServer
 from service.engine.engine import Engine
 from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint
 from service.settings import Settings
@@ -62,8 +63,7 @@ def serve(options: argparse.Namespace) -> int:
     logs.configure(settings.log_format, settings.log_level)
     with _listen(settings.host, settings.port) as listener:
         app = create_app(settings)
-        listener.listen()  # before the address is said, so that nobody who reads it is turned away
-        _say_hello(app, *listener.getsockname()[:2])
+        engine: Engine = app.state.service.engine
         config = uvicorn.Config(
             app,
             loop="uvloop" if sys.platform != "win32" else "auto",
@@ -74,12 +74,14 @@ def serve(options: argparse.Namespace) -> int:
             log_config=None,
             timeout_keep_alive=settings.keep_alive_seconds,
         )
-        # uvicorn raises the signal that stopped it once more when it is done; a clean end is exit status 0.
-        for stop in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(stop, lambda *_: None)
-        server = uvicorn.Server(config)
-        engine: Engine = app.state.service.engine
+        server = DrainingServer(config, engine, settings.drain_seconds)
         engine.when_failed(lambda: setattr(server, "should_exit", True))
+        # Also for the moments before uvicorn takes signals, and after, when it raises again the one that
+        # stopped it: a clean end is exit status 0.
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, server.handle_exit)
+        listener.listen()  # before the address is said, so that nobody who reads it is turned away
+        _say_hello(app, *listener.getsockname()[:2])
         server.run(sockets=[listener])
     return EXIT_DEVICE_LOST if engine.has_failed else 0
 

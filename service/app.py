@@ -89,7 +89,7 @@ class App(FastAPI):
             super().build_middleware_stack(),
             operations=operations,
             metrics=service.metrics,
-            version=service.engine.runtime.version,
+            engine=service.engine,
             max_body_bytes=service.limits.max_body_bytes,
         )
 

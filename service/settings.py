@@ -50,6 +50,12 @@ class Settings(BaseSettings):
     keep_alive_seconds: int = Field(
         75, ge=1, description="Idle connections stay open so long: longer than the load balancer keeps them"
     )
+    drain_seconds: float = Field(
+        5.0,
+        ge=0,
+        description="After SIGTERM requests are answered so long while /readyz says 503: longer than the load"
+        " balancer takes to notice",
+    )
     log_format: LogFormat = Field("auto", description="auto (text on a terminal, else json), json or text")
     log_level: str = Field("info", description="debug, info, warning or error")
 

@@ -34,7 +34,17 @@ class LiveServer:
         self._lines: list[str] = []
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "service", "serve", "--port", "0", *self._flags]
+        command = [
+            sys.executable,
+            "-m",
+            "service",
+            "serve",
+            "--port",
+            "0",
+            "--drain-seconds",
+            "0",
+            *self._flags,
+        ]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VAE_")}
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
@@ -57,6 +67,14 @@ class LiveServer:
         self._reader.join()
         assert self._process.stderr is not None
         self._process.stderr.close()
+
+    def terminate(self) -> None:
+        """Send the first SIGTERM, and do not wait."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end; its exit status."""
+        return self._process.wait(seconds)
 
     def log(self) -> str:
         """Everything it wrote to standard error so far."""

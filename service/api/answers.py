@@ -16,6 +16,7 @@ import orjson
 
 from service.api.negotiation import Form
 from service.checkpoint import Float32Array, UInt8Array
+from service.errors import InferenceFailed
 from service.vae.images import contact_sheet
 from service.vae.png import encode_png
 from service.vae.runtime import Runtime
@@ -107,7 +108,13 @@ class Images:
 
 
 def posteriors_json(runtime: Runtime, mu: Float32Array, log_var: Float32Array) -> bytes:
-    """The JSON form of posteriors, mu and log_var float32 (N, D)."""
+    """The JSON form of posteriors, mu and log_var float32 (N, D).
+
+    Raises:
+        InferenceFailed: The network gave what is not a number, for which JSON has no word.
+    """
+    if not (np.isfinite(mu).all() and np.isfinite(log_var).all()):
+        raise InferenceFailed("the network gave numbers that are not finite")
     body = {
         **_head(runtime),
         "latent_dim": runtime.metadata.latent_dim,

@@ -23,7 +23,7 @@ index = APIRouter()
 @router.get("/v2/health/live", include_in_schema=False)
 async def livez(request: Request) -> Response:
     """Whether the process should go on: 503 asks for a restart."""
-    is_alive = service_of(request).engine.is_ready
+    is_alive = service_of(request).engine.is_alive
     return _json({"status": "ok" if is_alive else "failed"}, 200 if is_alive else 503)
 
 
@@ -31,8 +31,9 @@ async def livez(request: Request) -> Response:
 @router.get("/v2/health/ready", include_in_schema=False)
 async def readyz(request: Request) -> Response:
     """Whether to send requests here."""
-    is_ready = service_of(request).engine.is_ready
-    return _json({"status": "ready" if is_ready else "failed"}, 200 if is_ready else 503)
+    engine = service_of(request).engine
+    status = "draining" if engine.is_draining else "ready" if engine.is_ready else "failed"
+    return _json({"status": status}, 200 if engine.is_ready else 503)
 
 
 @router.get("/metrics", **documents.METRICS)

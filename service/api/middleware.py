@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import answer_http_error, answer_service_error, answer_unexpected_error
+from service.engine.engine import Engine
 from service.errors import ServiceError, TooLarge
 from service.metrics import OTHER, REQUEST_OPERATIONS, Metrics
 
@@ -54,7 +55,7 @@ class RequestMiddleware:
         app: What it is around.
         operations: What answers directly, by method and path.
         metrics: Where to count.
-        version: Of the model, for X-Model-Version.
+        engine: For X-Model-Version, and to ask clients to leave while it drains.
         max_body_bytes: Refused before it is read where Content-Length says more, else while it is read.
     """
 
@@ -64,14 +65,15 @@ class RequestMiddleware:
         *,
         operations: Mapping[tuple[str, str], ASGIApp],
         metrics: Metrics,
-        version: str,
+        engine: Engine,
         max_body_bytes: int,
     ) -> None:
         self._app = app
         self._operations = operations
         self._metrics = metrics
+        self._engine = engine
         self._headers = [
-            (b"x-model-version", version.encode()),
+            (b"x-model-version", engine.runtime.version.encode()),
             (b"vary", b"Accept"),
             (b"x-content-type-options", b"nosniff"),
         ]
@@ -91,6 +93,8 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] += [(b"x-request-id", scope["request_id"].encode()), *self._headers]
+                if self._engine.is_draining:  # so that clients that keep connections open look for another
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         app = self._operations.get((scope["method"], scope["path"]), self._app)

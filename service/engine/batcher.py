@@ -43,7 +43,7 @@ class Batcher:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.max_queued_items = max_queued_items
-        self._limits = limits
+        self._limits = dict(limits)
         self._min_shares = min_shares or dict.fromkeys(Operation, 1)
         self._num_lanes = self._num_idle = num_lanes
         self._metrics = metrics
@@ -106,7 +106,7 @@ class Batcher:
         row = 0
         complete: list[Job] = []
         with self._changed:
-            self._num_idle += 1
+            self._num_idle += not batch.is_part
             self._learn(batch.num_items, now - batch.taken_seconds)
             for piece in batch.slices:
                 num = piece.stop - piece.start
@@ -119,10 +119,20 @@ class Batcher:
     def fail(self, batch: Batch, error: Exception) -> None:
         """Fail every job that has items in a batch with InferenceFailed, caused by `error`."""
         with self._changed:
-            self._num_idle += 1
+            self._num_idle += not batch.is_part
             for piece in batch.slices:
                 self._drop(piece.job)
         resolve([(piece.job, _inference_failed(batch, error)) for piece in batch.slices])
+
+    def release(self) -> None:
+        """Say that a thread is done with a batch that was finished in parts."""
+        with self._changed:
+            self._num_idle += 1
+
+    def shrink(self, operation: Operation, max_items: int) -> None:
+        """Form smaller batches from now on, because the device has no memory for larger ones."""
+        with self._changed:
+            self._limits[operation] = max(1, min(max_items, self._limits[operation]))
 
     def close(self, error: Exception | None = None) -> None:
         """Admit nothing more; what waits is still served, or fails with `error` where one is given."""

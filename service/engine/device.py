@@ -3,6 +3,7 @@
 On CUDA one thread keeps one batch staged while another computes. On the CPU there is one thread a core.
 """
 
+import dataclasses
 import logging
 import threading
 import time
@@ -69,35 +70,41 @@ class Device:
 
     def _work(self) -> None:
         launched: deque[Launched] = deque()
+        failed: list[tuple[Batch, Exception]] = []
         try:
             self._runtime.prepare_thread()
-            self._run_batches(launched)
+            self._run_batches(launched, failed)
         except Exception as error:
             log.critical("a device thread ended", exc_info=error)
-            for batch, _, _ in launched:
-                self._fail(batch, error)
+            for batch in [entry[0] for entry in launched] + [entry[0] for entry in failed]:
+                self._batcher.fail(batch, error)
             self._batcher.close(NotReady("the device failed; this process must be restarted"))
             self._on_failure()
 
-    def _run_batches(self, launched: deque[Launched]) -> None:
+    def _run_batches(self, launched: deque[Launched], failed: list[tuple[Batch, Exception]]) -> None:
         while True:
-            batch = self._batcher.take(wait=not launched)
+            # What failed is run again once nothing is in flight.
+            batch = None if failed else self._batcher.take(wait=not launched)
             if batch is not None:
-                self._launch(batch, launched)
-            elif not launched:
+                self._launch(batch, launched, failed)
+            elif not launched and not failed:
                 return
             if launched and (batch is None or len(launched) > self._runtime.num_staged):
-                self._finish(*launched.popleft())
+                self._finish(launched.popleft(), failed)
+            while failed and not launched:
+                self._run_again(*failed[0])
+                failed.pop(0)
+                self._batcher.release()
 
-    def _launch(self, batch: Batch, launched: deque[Launched]) -> None:
+    def _launch(self, batch: Batch, launched: deque[Launched], failed: list[tuple[Batch, Exception]]) -> None:
         started = time.perf_counter()
         try:
             launched.append((batch, self._runtime.launch(batch.operation, batch.parts), started))
         except Exception as error:
-            self._fail(batch, error)
-            _raise_if_sticky(error)
+            failed.append((batch, error))
 
-    def _finish(self, batch: Batch, wait: Callable[[], Arrays], started: float) -> None:
+    def _finish(self, launched: Launched, failed: list[tuple[Batch, Exception]]) -> None:
+        batch, wait, started = launched
         try:
             outputs = wait()
             seconds = time.perf_counter() - started
@@ -105,15 +112,28 @@ class Device:
             self._metrics.batch_finished(batch.operation, batch.num_items, size, seconds)
             self._batcher.finish(batch, outputs)
         except Exception as error:
-            self._fail(batch, error)
-            _raise_if_sticky(error)
+            failed.append((batch, error))
 
-    def _fail(self, batch: Batch, error: Exception) -> None:
+    def _run_again(self, batch: Batch, error: Exception) -> None:
+        """Run a failed batch in halves, and these in halves, until only what is to blame fails.
+
+        Raises:
+            torch.AcceleratorError: After it a CUDA context answers nothing any more.
+        """
         self._metrics.batch_failed()
-        self._batcher.fail(batch, error)
-
-
-def _raise_if_sticky(error: Exception) -> None:
-    """End the thread on an error after which a CUDA context answers nothing any more."""
-    if isinstance(error, torch.AcceleratorError):
-        raise error
+        if isinstance(error, torch.AcceleratorError):
+            raise error
+        if isinstance(error, torch.OutOfMemoryError):
+            torch.cuda.empty_cache()
+            self._batcher.shrink(batch.operation, batch.num_items // 2)
+        if batch.num_items == 1:
+            self._batcher.fail(dataclasses.replace(batch, is_part=True), error)
+            return
+        for half in batch.halves():
+            failed: list[tuple[Batch, Exception]] = []
+            launched: deque[Launched] = deque()
+            self._launch(half, launched, failed)
+            if launched:
+                self._finish(launched.popleft(), failed)
+            for part, reason in failed:
+                self._run_again(part, reason)

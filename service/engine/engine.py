@@ -33,6 +33,7 @@ class Engine:
 
     Attributes:
         has_failed: Whether the device was lost for good.
+        is_draining: Whether load balancers are asked to send nothing more.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class Engine:
             metrics=metrics,
             min_shares={operation: runtime.efficient_batch(operation) for operation in Operation},
         )
+        self._metrics = metrics
         self.has_failed = False
+        self.is_draining = False
         self._failure_callbacks: list[Callable[[], None]] = []
         self._device = Device(
             runtime, self.batcher, num_lanes=lanes, metrics=metrics, on_failure=self._tell_of_failure
@@ -69,13 +72,23 @@ class Engine:
         metrics.model_loaded(labels, self.batcher.max_queued_items)
 
     @property
-    def is_ready(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether every device thread runs; not before start, and not after one of them failed."""
         return self._device.is_alive
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests should be sent here; while draining those that come are still answered."""
+        return self.is_alive and not self.is_draining
 
     def start(self) -> None:
         """Begin to answer."""
         self._device.start()
+
+    def drain(self) -> None:
+        """Ask load balancers to send nothing more; what comes is still answered, until stop."""
+        self.is_draining = True
+        self._metrics.ready(False)
 
     def stop(self) -> None:
         """Finish what was admitted, refuse the rest, and wait for the device threads to end."""

@@ -85,11 +85,31 @@ class Slice:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Batch:
-    """What the device runs at once: slices of one or more jobs of one operation, in order."""
+    """What the device runs at once: slices of one or more jobs of one operation, in order.
+
+    Attributes:
+        is_part: It is a half of a batch that failed, and not what a thread took.
+    """
 
     operation: Operation
     slices: Sequence[Slice]
     taken_seconds: float
+    is_part: bool = False
+
+    def halves(self) -> "tuple[Batch, Batch]":
+        """Two parts of nearly the same size, in order; a slice in the middle is cut."""
+        left: list[Slice] = []
+        right: list[Slice] = []
+        room = self.num_items // 2
+        for piece in self.slices:
+            cut = piece.start + min(room, piece.stop - piece.start)
+            room -= cut - piece.start
+            left += [Slice(piece.job, piece.start, cut)] if cut > piece.start else []
+            right += [Slice(piece.job, cut, piece.stop)] if cut < piece.stop else []
+        return (
+            Batch(self.operation, left, self.taken_seconds, is_part=True),
+            Batch(self.operation, right, self.taken_seconds, is_part=True),
+        )
 
     @property
     def num_items(self) -> int:

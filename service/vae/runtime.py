@@ -17,8 +17,8 @@ from service.vae.noise import draw_noise
 from service.vae.operations import Array, Arrays, Operation, Program, programs
 from service.vae.precision import Precision, place_decoder, place_encoder
 
-# A batch that takes longer would keep others waiting, and trying it would delay the start.
-MAX_BATCH_SECONDS = 0.25
+# Where the largest batch takes longer, fewer sizes are tried, so as not to delay the start.
+SLOW_SECONDS = 1.0
 
 
 class Executor(Protocol):
@@ -120,25 +120,25 @@ class Runtime:
         return seconds
 
     def _candidate_sizes(self, max_batch_size: int | None) -> tuple[int, ...]:
-        """The sizes to try: none above what was asked for, none that takes long, none that does not fit."""
+        """The sizes to try: none above what was asked for or what fits, and only some where they take long.
+
+        The largest, which the others are compared with, does not depend on a clock: replicas must agree.
+        """
         known: tuple[int, ...] = buckets.CPU_SIZES if self.device.type == "cpu" else buckets.CUDA_SIZES
         sizes = tuple(size for size in known if max_batch_size is None or size <= max_batch_size)
         z = draw_noise(0, sizes[-1], self.metadata.latent_dim)
-        self._run(Operation.DECODE, z[:1])
-        started = time.perf_counter()
-        self._run(Operation.DECODE, z[:1])
-        affordable = MAX_BATCH_SECONDS / (time.perf_counter() - started)
-        sizes = tuple(size for size in sizes if size == 1 or size <= affordable)
         while True:
             try:
+                started = time.perf_counter()
                 (images,) = self._run(Operation.DECODE, z[: sizes[-1]])
                 self._run(Operation.RECONSTRUCT, images)
+                is_slow = time.perf_counter() - started > SLOW_SECONDS
             except torch.OutOfMemoryError:
                 if len(sizes) == 1:
                     raise
                 sizes = sizes[:-1]
             else:
-                return sizes
+                return tuple(size for size in sizes if not is_slow or size in (*buckets.FEW_SIZES, sizes[-1]))
 
     def _run(self, operation: Operation, rows: Array) -> Arrays:
         return self._executor.launch(operation, [rows], len(rows))()

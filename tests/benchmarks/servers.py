@@ -131,6 +131,7 @@ def service(
         "VAE_DEVICE": device,
         "VAE_PRECISION": precision,
         "VAE_LOG_LEVEL": "warning",
+        "VAE_DRAIN_SECONDS": "0",
         "VAE_MAX_QUEUED_ITEMS": str(128 * 64),
         **(environment or {}),
     }

@@ -23,6 +23,7 @@ WRONG = [
     ("max_batch_size", "0"),
     ("max_queued_items", "-1"),
     ("request_timeout_seconds", "0"),
+    ("drain_seconds", "-1"),
     ("device_threads", "0"),
     ("codec_threads", "0"),
     ("png_compression", "4"),

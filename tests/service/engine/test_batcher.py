@@ -368,3 +368,17 @@ def test_every_item_is_computed_exactly_once(sizes: list[int], limit: int, num_l
         items = [index for batch in batches for index in items_of(batch, job)]
         assert items == list(range(job.num_items))
         assert_answered(job)
+
+
+def test_halves_cut_a_slice_in_the_middle_and_keep_the_order() -> None:
+    batcher, first, second = make_batcher(limit=8), make_job(2), make_job(5, first=10)
+    submit(batcher, [first, second])
+    batch = take(batcher)
+    left, right = batch.halves()
+    assert (left.num_items, right.num_items) == (3, 4)
+    rows = np.concatenate(left.parts + right.parts)
+    np.testing.assert_array_equal(rows, np.concatenate(batch.parts))
+    for half in (right, left):
+        batcher.finish(half, answers(half))
+    assert_answered(first)
+    assert_answered(second)

@@ -35,7 +35,7 @@ class FakeRuntime:
         self.threads.append(threading.current_thread().name)
 
     def bucket(self, operation: Operation, num: int) -> int:
-        return BUCKET
+        return max(BUCKET, num)
 
     def launch(self, operation: Operation, parts: Sequence[Array]) -> Callable[[], Arrays]:
         rows = np.concatenate(parts)
@@ -54,8 +54,10 @@ class FakeRuntime:
         return wait
 
 
-def make(runtime: FakeRuntime, metrics: Metrics, *, num_lanes: int = 1) -> tuple[Batcher, Device]:
-    limits = dict.fromkeys(Operation, BUCKET)
+def make(
+    runtime: FakeRuntime, metrics: Metrics, *, num_lanes: int = 1, limit: int = BUCKET
+) -> tuple[Batcher, Device]:
+    limits = dict.fromkeys(Operation, limit)
     batcher = Batcher(limits, max_queued_items=100, num_lanes=num_lanes, metrics=metrics)
     return batcher, Device(
         runtime, batcher, num_lanes=num_lanes, metrics=metrics, on_failure=runtime.events.clear
@@ -98,9 +100,68 @@ async def test_a_failure_fails_only_its_batch_and_the_device_goes_on(fails_late:
     np.testing.assert_array_equal(before.outputs[0], [[2]] * 4)
     np.testing.assert_array_equal(after.outputs[0], [[6]] * 4)
     assert device.is_alive
-    assert samples(metrics.render())["vae_batch_failures_total"] == 1
+    # The batch, the half that holds the poison, and the poison itself.
+    assert samples(metrics.render())["vae_batch_failures_total"] == 3
     batcher.close()
     device.join(30)
+
+
+async def test_of_32_jobs_in_a_batch_only_the_poisoned_one_fails() -> None:
+    runtime = FakeRuntime()
+    batcher, device = make(runtime, Metrics(), limit=32)
+    jobs = [job_of(POISON if number == 13 else number + 1) for number in range(32)]
+    for job in jobs:
+        batcher.submit(job)
+    device.start()
+    outcomes = [await outcome(job) for job in jobs]
+    assert [number for number, found in enumerate(outcomes) if isinstance(found, InferenceFailed)] == [13]
+    np.testing.assert_array_equal(outcomes[31].outputs[0], [[64]])
+    runs = [event for event in runtime.events if event.startswith("launch")]
+    assert len(runs) <= 12
+    batcher.close()
+    device.join(30)
+
+
+async def test_a_batch_that_does_not_fit_into_memory_is_halved_and_the_size_remembered() -> None:
+    class Small(FakeRuntime):
+        def launch(self, operation: Operation, parts: Sequence[Array]) -> Callable[[], Arrays]:
+            wait = super().launch(operation, parts)
+            if sum(len(part) for part in parts) > 8:
+                raise torch.OutOfMemoryError("out of memory")
+            return wait
+
+    runtime = Small()
+    batcher, device = make(runtime, Metrics(), limit=64)
+    first = job_of(*range(1, 65))
+    batcher.submit(first)
+    device.start()
+    result = await outcome(first)
+    np.testing.assert_array_equal(result.outputs[0], 2 * first.inputs)
+    assert len([event for event in runtime.events if event.startswith("launch")]) <= 15
+    runtime.events.clear()
+    second = job_of(*range(1, 65))
+    batcher.submit(second)
+    await outcome(second)
+    assert len([event for event in runtime.events if event.startswith("launch")]) == 8
+    batcher.close()
+    device.join(30)
+
+
+async def test_what_was_staged_behind_a_failure_is_not_run_twice() -> None:
+    runtime = FakeRuntime(num_staged=1, fails_late=True)
+    batcher, device = make(runtime, Metrics())
+    jobs = [job_of(POISON, 1, 1, 1), job_of(2, 2, 2, 2), job_of(3, 3, 3, 3)]
+    for job in jobs:
+        batcher.submit(job)
+    batcher.close()
+    device.start()
+    device.join(30)
+    failed, *fine = [await outcome(job) for job in jobs]
+    assert isinstance(failed, InferenceFailed)
+    assert [float(result.outputs[0][0, 0]) for result in fine] == [4, 6]
+    assert runtime.events[:3] == ["launch -1", "launch 2", "wait -1"]
+    assert runtime.events.index("wait 2") < runtime.events.index("launch -1", 1)
+    assert [runtime.events.count(f"launch {number}") for number in (2, 3)] == [1, 1]
 
 
 async def test_after_a_sticky_error_everybody_is_answered_and_nobody_admitted() -> None:
