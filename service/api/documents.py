@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from service.api.errors import MEDIA_TYPE, STATUSES
 from service.api.negotiation import Form
 from service.api.schemas import DecodeRequest, EncodeAnswer, ImagesAnswer, Problem, SampleRequest
+from service.api.service import TIMEOUT_HEADER
 from service.vae.images import FORMATS
 
 Extra = dict[str, Any]
@@ -36,6 +37,12 @@ BASE64_IMAGES = {
         }
     },
 }
+TIMEOUT = {
+    "name": TIMEOUT_HEADER,
+    "in": "header",
+    "description": "Answer 504 after so many milliseconds, and 429 at once where that is not to be met",
+    "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 999_999_999},
+}
 COMMON_ERRORS = (406, 413, 429, 500, 503, 504)
 
 
@@ -55,6 +62,7 @@ def _operation(body: Extra, answer: Extra, description: str, *errors: int) -> Ex
     """The keyword arguments of a route."""
     return {
         "openapi_extra": {
+            "parameters": [TIMEOUT],
             "requestBody": {"required": True, "content": body},
             "responses": {
                 "200": {"description": description, "content": answer},

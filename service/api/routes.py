@@ -40,7 +40,7 @@ async def sample(request: Request) -> Response:
     seed = secrets.randbelow(NUM_DRAWN_SEEDS) if asked.seed is None else asked.seed
     z = draw_noise(seed, asked.n, service.engine.runtime.metadata.latent_dim) * np.float32(asked.temperature)
     result = await while_present(
-        request, service.engine.decode(z, timeout_seconds=service.limits.request_timeout_seconds)
+        request, service.engine.decode(z, timeout_seconds=service.timeout_seconds(request))
     )
     return await _image_answer(service, result, form, "sample", seed=seed)
 
@@ -55,7 +55,7 @@ async def decode(request: Request) -> Response:
     service.check_model(options.model)
     z = latents(options.z, service.engine.runtime.metadata.latent_dim, service.limits.max_images)
     result = await while_present(
-        request, service.engine.decode(z, timeout_seconds=service.limits.request_timeout_seconds)
+        request, service.engine.decode(z, timeout_seconds=service.timeout_seconds(request))
     )
     return await _image_answer(service, result, form, "decode")
 
@@ -67,7 +67,7 @@ async def encode(request: Request) -> Response:
     negotiate(accept(request), NUMBER_FORMS)
     images, codec_seconds = await _read_images(request, service)
     result = await while_present(
-        request, service.engine.encode(images, timeout_seconds=service.limits.request_timeout_seconds)
+        request, service.engine.encode(images, timeout_seconds=service.timeout_seconds(request))
     )
     mu, log_var = result.outputs
     body = posteriors_json(service.engine.runtime, mu, log_var)
@@ -81,7 +81,7 @@ async def reconstruct(request: Request) -> Response:
     form = negotiate(accept(request), IMAGE_FORMS)
     images, codec_seconds = await _read_images(request, service)
     result = await while_present(
-        request, service.engine.reconstruct(images, timeout_seconds=service.limits.request_timeout_seconds)
+        request, service.engine.reconstruct(images, timeout_seconds=service.timeout_seconds(request))
     )
     figures = partial(reconstruction_figures, images, *result.outputs)
     return await _image_answer(

@@ -63,7 +63,7 @@ class Batcher:
         """Admit a job.
 
         Raises:
-            QueueFull: Its items do not fit beside those that wait.
+            QueueFull: Its items do not fit beside those that wait, or would wait past their deadline.
             NotReady: The batcher is closed.
         """
         with self._changed:
@@ -77,6 +77,7 @@ class Batcher:
                     f"the queue is full: {waiting}, {job.num_items} more were asked for",
                     retry_after_seconds=self._backlog_seconds(),
                 )
+            self._check_deadline(job)
             self._queues[job.operation].append(job)
             self._count_queued(job.num_items)
             self._changed.notify(-(-job.num_items // self._min_shares[job.operation]))
@@ -144,6 +145,14 @@ class Batcher:
             self._changed.notify_all()
         if error is not None:
             resolve([(job, error) for job in waiting])
+
+    def _check_deadline(self, job: Job) -> None:
+        if not self._num_queued or not self._items_per_second:
+            return
+        backlog_seconds = self._backlog_seconds()
+        if self._clock() + backlog_seconds > job.deadline_seconds:
+            wait = f"the queue holds {backlog_seconds:.3f} s of work"
+            raise QueueFull(f"the deadline cannot be met: {wait}", retry_after_seconds=backlog_seconds)
 
     def _fits(self, job: Job) -> bool:
         """An empty queue takes any job, so that none is refused for ever."""

@@ -206,3 +206,18 @@ async def test_a_form_that_cannot_be_given_is_refused_naming_those_that_can(
 ) -> None:
     answer = await client.post("/sample", json={}, headers={"accept": accept})
     assert_problem(answer, 406, param="Accept", words="application/json, image/png, application/zip")
+
+
+async def test_a_client_may_set_its_own_deadline(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/sample", json={}, headers={"X-Request-Timeout-Ms": "20000"})
+    assert answer.status_code == 200
+    answer = await client.post("/sample", json={}, headers={"X-Request-Timeout-Ms": "0.001"})
+    assert_problem(answer, 504, words="deadline")
+
+
+@pytest.mark.parametrize("sent", ["0", "-1", "soon", "nan", "1e3", ""])
+async def test_a_deadline_that_is_no_number_of_milliseconds_is_named(
+    client: httpx.AsyncClient, sent: str
+) -> None:
+    answer = await client.post("/sample", json={}, headers={"X-Request-Timeout-Ms": sent})
+    assert_problem(answer, 422, param="X-Request-Timeout-Ms", words="milliseconds")

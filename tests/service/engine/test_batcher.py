@@ -382,3 +382,18 @@ def test_halves_cut_a_slice_in_the_middle_and_keep_the_order() -> None:
         batcher.finish(half, answers(half))
     assert_answered(first)
     assert_answered(second)
+
+
+def test_a_deadline_that_the_backlog_rules_out_is_refused_at_once() -> None:
+    clock = Clock()
+    batcher = make_batcher(clock, limit=8)
+    batcher.submit(make_job(8))
+    batch = take(batcher)
+    clock.now += 2  # 8 items in 2 seconds: 4 a second
+    batcher.finish(batch, answers(batch))
+    batcher.submit(make_job(12))  # 3 seconds of work
+    with pytest.raises(QueueFull, match="deadline cannot be met") as caught:
+        batcher.submit(make_job(1, deadline=clock.now + 2.9))
+    assert caught.value.retry_after_seconds == pytest.approx(3)
+    batcher.submit(make_job(1, deadline=clock.now + 3.1))
+    assert batcher.num_queued == 13
