@@ -21,30 +21,26 @@ class LiveServer:
 
     Args:
         flags: Of `serve`, beside `--port 0`.
+        prelude: Python that runs first in its process, to plant a fault.
 
     Attributes:
         url: Where it listens.
         exit_code: After it was stopped.
     """
 
-    def __init__(self, *flags: str) -> None:
+    def __init__(self, *flags: str, prelude: str = "") -> None:
         self._flags = flags
+        self._prelude = prelude
         self.url = ""
         self.exit_code: int | None = None
         self._lines: list[str] = []
 
     def __enter__(self) -> Self:
-        command = [
-            sys.executable,
-            "-m",
-            "service",
-            "serve",
-            "--port",
-            "0",
-            "--drain-seconds",
-            "0",
-            *self._flags,
-        ]
+        program = ["-m", "service"]
+        if self._prelude:
+            program = ["-c", f"{self._prelude}\nfrom service.__main__ import main\nraise SystemExit(main())"]
+        flags = ["serve", "--port", "0", "--drain-seconds", "0", *self._flags]
+        command = [sys.executable, *program, *flags]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VAE_")}
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
