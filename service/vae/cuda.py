@@ -33,6 +33,9 @@ class CudaExecutor:
     def __init__(self, programs: Mapping[Operation, Program], device: torch.device) -> None:
         self._programs = programs
         self._device = device
+        # TorchScript's fuser compiles kernels anew for some of the first batches of a size, and a graph must
+        # not be captured meanwhile; nor may a fused kernel round otherwise at one size than at another.
+        torch._C._jit_set_texpr_fuser_enabled(False)
         self._streams = _Streams(device)
         self._slots: dict[tuple[Operation, int], itertools.cycle[_Slot]] = {}
 
