@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
     """Let the allocator keep what layers free, for the next batch.
 
     Otherwise each activation of some megabytes is mapped, touched page by page and unmapped again, which
-    takes up to half of the time of a batch. Where the C library is not glibc, nothing is changed.
+    takes up to a third of the time of a batch. Where the C library is not glibc, nothing is changed.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
