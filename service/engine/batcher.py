@@ -187,9 +187,9 @@ class Batcher:
         for queue in self._queues.values():
             for job in [job for job in queue if job.is_abandoned or job.deadline_seconds < now]:
                 self._drop(job)
-                if job.is_abandoned:
+                if job.future.cancelled():
                     self._metrics.job_cancelled()
-                else:
+                elif not job.is_abandoned:
                     late = now - job.arrived_seconds
                     resolve([(job, DeadlineExceeded(f"the deadline passed after {late:.3f} s in the queue"))])
 

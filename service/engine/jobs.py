@@ -61,7 +61,7 @@ class Job:
 
     @property
     def is_abandoned(self) -> bool:
-        """Nobody waits for it any more: its client has gone, or another part of it failed."""
+        """Nobody waits for it any more: its client has gone, its deadline passed, or a part of it failed."""
         return self.future.done()
 
     def result(self, now_seconds: float) -> Result:

@@ -50,6 +50,9 @@ class Future:
     def cancel(self) -> None:
         self.is_cancelled = True
 
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
     def set_result(self, result: object) -> None:
         self.outcomes.append(result)
 

@@ -116,6 +116,20 @@ async def test_a_cancelled_request_is_never_computed(make_engine: MakeEngine) ->
     assert found['vae_batch_items_sum{operation="decode"}'] == 1
 
 
+async def test_a_deadline_is_kept_while_nothing_is_taken_and_is_not_counted_as_a_client_that_left(
+    make_engine: MakeEngine,
+) -> None:
+    metrics = Metrics()
+    engine = make_engine(metrics)
+    with pytest.raises(DeadlineExceeded):  # the device is not started, so nobody forms a batch
+        await engine.decode(draw_noise(0, 2, 4), timeout_seconds=0.01)
+    engine.start()
+    await engine.decode(draw_noise(0, 1, 4), timeout_seconds=30)
+    found = samples(metrics.render())
+    assert found["vae_cancelled_total"] == 0
+    assert found['vae_batch_items_sum{operation="decode"}'] == 1
+
+
 async def test_an_empty_queue_takes_the_largest_request(make_engine: MakeEngine) -> None:
     engine = make_engine(max_items=500)
     assert engine.batcher.max_queued_items == QUEUED_BATCHES * 500
