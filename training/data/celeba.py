@@ -69,7 +69,7 @@ def _split_the_other(paths: list[Path], *, config: DataConfig, seed: int) -> tup
         raise DataError(f"CelebA's training and validation parts have {len(paths)} images: two are the least")
     train, validation = seeded_split(len(paths), validation_fraction=config.validation_fraction, seed=seed)
     logger.warning(
-        "its training or validation part is empty: the %d images of the one that is not are split %d to %d, seed %d",
+        "its training or validation part is empty: the other, %d images, is split %d to %d by seed %d",
         len(paths), len(train), len(validation), seed,
     )  # fmt: skip
     return [paths[i] for i in train], [paths[i] for i in validation]
