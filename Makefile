@@ -1,6 +1,6 @@
 # Two commands do everything: `make serve` and `make test`. Each installs what it needs into .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format openapi bench clean
+.PHONY: help serve train test coverage check format openapi bench clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -21,6 +21,9 @@ train: .venv/.dev ## Train the sprites on this machine and export them to runs/s
 
 test: .venv/.dev ## Run every test (ARGS="-k sample" for some, --device cuda for a GPU)
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+coverage: .venv/.dev ## Run every test and say which lines of service/ none of them reaches
+	@$(BIN)/python -m pytest --quiet --cov --cov-report=term $(ARGS)
 
 check: .venv/.dev ## Format, lint, types, import floors, and drift of generated documents
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run 'make format'."; exit 1; }

@@ -6,30 +6,34 @@ python -m service openapi --output openapi/openapi.json
 """
 
 import argparse
+import ipaddress
 import json
 import logging
+import os
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
-from fastapi import FastAPI
 from pydantic import ValidationError
 
 from service import checkpoint, logs
+from service.api.service import Service
 from service.app import create_app
-from service.drain import DrainingServer
-from service.engine.engine import Engine
-from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint
+from service.drain import EXIT_DEVICE_LOST, DrainingServer
+from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint, InvalidKeys, ModelNotFound
 from service.settings import Settings
 
 EXIT_CONFIGURATION = 3
-EXIT_DEVICE_LOST = 70
 # A thread that waits for the interpreter gets it after so long: a device thread must not stand still for
 # Python's default of 5 ms while the event loop is busy.
 SWITCH_INTERVAL_SECONDS = 1e-4
+# libuv takes one connection off a listening socket in each turn of its loop (libuv/libuv#3696). Under load
+# turns are long, and who opens a connection, as health probes do, would wait a turn for each one before him.
+ACCEPTS_PER_TURN = 16
 
 log = logging.getLogger("service")
 
@@ -47,6 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except InvalidCheckpoint as error:
         return _fail(f"the checkpoint cannot be used: {error}")
+    except ModelNotFound as error:
+        return _fail(f"setting default_model (VAE_DEFAULT_MODEL or --default-model): {error}")
+    except InvalidKeys as error:
+        return _fail(str(error))
     except DeviceNotFound as error:
         return _fail(f"{error}; --device auto takes what there is")
     except CannotListen as error:
@@ -63,7 +71,9 @@ def serve(options: argparse.Namespace) -> int:
     logs.configure(settings.log_format, settings.log_level)
     with _listen(settings.host, settings.port) as listener:
         app = create_app(settings)
-        engine: Engine = app.state.service.engine
+        service: Service = app.state.service
+        if settings.metrics_port is not None:
+            _listen_for_scrapes(service, settings.host, settings.metrics_port)
         config = uvicorn.Config(
             app,
             loop="uvloop" if sys.platform != "win32" else "auto",
@@ -73,24 +83,47 @@ def serve(options: argparse.Namespace) -> int:
             proxy_headers=False,
             log_config=None,
             timeout_keep_alive=settings.keep_alive_seconds,
+            timeout_graceful_shutdown=settings.shutdown_grace_seconds,
         )
-        server = DrainingServer(config, engine, settings.drain_seconds)
-        engine.when_failed(lambda: setattr(server, "should_exit", True))
+        server = DrainingServer(config, service.models, settings.drain_seconds)
+        service.models.when_failed(server.fail)
         # Also for the moments before uvicorn takes signals, and after, when it raises again the one that
         # stopped it: a clean end is exit status 0.
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, server.handle_exit)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda *_: service.reloader.reload())
         listener.listen()  # before the address is said, so that nobody who reads it is turned away
-        _say_hello(app, *listener.getsockname()[:2])
-        server.run(sockets=[listener])
-    return EXIT_DEVICE_LOST if engine.has_failed else 0
+        host, port = listener.getsockname()[:2]
+        _say_hello(service, host, port)
+        if app.state.keys is None and not ipaddress.ip_address(host).is_loopback:
+            log.warning(
+                "whoever reaches %s can use this service: set VAE_API_KEYS or VAE_API_KEYS_FILE", host
+            )
+        server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))])
+    status = EXIT_DEVICE_LOST if service.models.has_failed else 0
+    if service.models.has_failed or service.models.is_running:
+        _leave(status)
+    return status
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """Print the metadata of a checkpoint, without running any code of it."""
-    metadata, sha256, num_bytes = checkpoint.describe(options.file)
-    described = {**metadata.model_dump(mode="json"), "sha256": sha256, "bytes": num_bytes}
-    print(json.dumps(described, indent=2))
+    """Print what is in a checkpoint, without running any code of it; status 3 where serve would refuse it."""
+    allowed_operators = _settings(options).allowed_operators
+    described = checkpoint.describe(options.file, allowed_operators=allowed_operators)
+    shown = {
+        **described.metadata.model_dump(mode="json"),
+        "sha256": described.sha256,
+        "bytes": described.num_bytes,
+        "weight_bytes": described.num_weight_bytes,
+        "parameters": described.num_parameters,
+        "operators": {
+            name: "allowed" if is_allowed else "refused" for name, is_allowed in described.operators.items()
+        },
+    }
+    print(json.dumps(shown, indent=2))
+    if described.refusal is not None:
+        raise described.refusal
     return 0
 
 
@@ -104,20 +137,36 @@ def openapi(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say_hello(app: FastAPI, host: str, port: int) -> None:
-    runtime = app.state.service.engine.runtime
-    for refusal in runtime.refusals:
-        log.warning(refusal)
-    shape = "x".join(map(str, runtime.metadata.image_shape))
-    name = f"{runtime.metadata.name} ({shape}, latent {runtime.metadata.latent_dim})"
+def _leave(status: int) -> NoReturn:
+    """End without tearing Python down: destructors of a lost device hang, and a thread on it would crash."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def _say_hello(service: Service, host: str, port: int) -> None:
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    log.info("serving %s on %s in %s at %s", name, runtime.device, runtime.precision, address)
+    names = []
+    for engine in service.models:
+        runtime = engine.runtime
+        for refusal in runtime.refusals:
+            log.warning("%s: %s", engine.name, refusal)
+        shape = "x".join(map(str, runtime.metadata.image_shape))
+        names.append(f"{engine.name} ({shape}, latent {runtime.metadata.latent_dim})")
+        log.info("serving %s on %s in %s at %s", names[-1], runtime.device, runtime.precision, address)
     print(
-        f"\n  {name} at {address}, documents at {address}/docs. Try:\n\n"
+        f"\n  {', '.join(names)} at {address}, documents at {address}/docs. Try:\n\n"
         f"    curl -s {address}/sample -d '{{\"n\":16}}' -H 'content-type: application/json'"
         " -H 'accept: image/png' -o samples.png\n",
         flush=True,
     )
+
+
+def _listen_for_scrapes(service: Service, host: str, port: int) -> None:
+    try:
+        service.metrics.listen(host, port)
+    except OSError as error:
+        raise CannotListen(f"port {port} on {host} cannot be used: {error.strerror}") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -139,24 +188,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serving = commands.add_parser("serve", help="serve a checkpoint over HTTP", description=serve.__doc__)
-    _add_settings(serving)
+    _add_settings(serving, Settings.model_fields)
     serving.set_defaults(command=serve)
     inspecting = commands.add_parser(
         "inspect", help="show what is in a checkpoint", description=inspect.__doc__
     )
     inspecting.add_argument("file", type=Path, help="a checkpoint file")
+    _add_settings(inspecting, ["allowed_operators"])
     inspecting.set_defaults(command=inspect)
     writing = commands.add_parser("openapi", help="write the OpenAPI document", description=openapi.__doc__)
     writing.add_argument("--output", type=Path, help="file to write; standard output where absent")
-    _add_settings(writing)
+    _add_settings(writing, Settings.model_fields)
     writing.set_defaults(command=openapi)
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """One flag a setting; what is not given comes from the environment, then from the default."""
-    for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f" (default {field.default})"
+    for name in names:
+        field = Settings.model_fields[name]
+        default = "" if field.default in (None, ()) else f" (default {field.default})"
         text = f"{field.description}{default}; also VAE_{name.upper()}".replace("%", "%%")
         parser.add_argument(_flag(name), default=argparse.SUPPRESS, metavar="X", help=text)
 

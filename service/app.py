@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
+import platform
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,16 +17,23 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from service import checkpoint
-from service.api import documents, health, routes
+from service.api import health, routes, swagger
 from service.api.codecs import Codecs
+from service.api.components import components, security
 from service.api.errors import answer_http_error, answer_service_error, answer_unexpected_error
-from service.api.middleware import RequestMiddleware, direct
+from service.api.keys import KeyMiddleware, load_keys
+from service.api.middleware import RequestMiddleware
+from service.api.origins import allow_origins
 from service.api.schemas import sample_request
 from service.api.service import Limits, Service
+from service.api.short_way import ShortWay
 from service.engine.engine import Engine, available_cores
+from service.engine.models import Models
+from service.engine.reloader import Reloader
 from service.errors import DeviceNotFound, ServiceError
 from service.metrics import Metrics
 from service.settings import Settings
+from service.vae.images import ImageLimits
 from service.vae.runtime import Runtime
 
 TITLE = "VAE service"
@@ -38,9 +48,11 @@ def create_app(settings: Settings) -> FastAPI:
     """Load the checkpoint and build the app around it.
 
     Raises:
+        InvalidKeys: Naming the setting of API keys that is wrong.
         InvalidCheckpoint: Naming what is wrong with the file.
         DeviceNotFound: The settings name a device that is not there.
     """
+    keys = load_keys(settings.api_keys, settings.api_keys_file)
     service = build_service(settings)
 
     @asynccontextmanager
@@ -49,11 +61,12 @@ def create_app(settings: Settings) -> FastAPI:
         # would stop every thread for a tenth of a second.
         gc.collect()
         gc.freeze()
-        service.engine.start()
-        service.metrics.ready(True)
+        service.models.start()
+        loop = asyncio.get_running_loop()
+        service.reloader.start(lambda engine: _hand_over(loop, service.models, engine))
         yield
-        service.metrics.ready(False)
-        await asyncio.to_thread(service.engine.stop)
+        service.reloader.close()
+        await service.models.stop()
         service.codecs.close()
         gc.unfreeze()
 
@@ -62,11 +75,17 @@ def create_app(settings: Settings) -> FastAPI:
         version=VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
-    for router in (routes.router, health.models, health.router, health.index):
+    app.state.keys = keys
+    app.state.cors_origins = settings.cors_origins
+    for router in (routes.router, health.models, health.router, health.index, swagger.router):
         app.include_router(router)
+    app.mount(swagger.FILES, swagger.files())
+    if settings.metrics_port is None:
+        app.include_router(health.scraping)
     app.add_exception_handler(ServiceError, answer_service_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Exception, answer_unexpected_error)
@@ -74,23 +93,28 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 class App(FastAPI):
-    """FastAPI with RequestMiddleware around all of it, a short way to the operations, and our document."""
+    """FastAPI with what is around every request, a short way to the operations, and our document."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put RequestMiddleware outermost."""
+        """Put RequestMiddleware outermost, so that refusals too are counted and have the common headers."""
         service: Service = self.state.service
         operations = {
-            (method, route.path): direct(route.endpoint)
+            (method, route.path): route.endpoint
             for route in routes.router.routes
             if isinstance(route, APIRoute)
             for method in route.methods or ()
         }
+        stack: ASGIApp = ShortWay(super().build_middleware_stack(), operations)
+        if self.state.keys is not None:
+            stack = KeyMiddleware(stack, self.state.keys)
+        if self.state.cors_origins is not None:  # around the keys: a browser asks for leave without one
+            stack = allow_origins(stack, self.state.cors_origins)
         return RequestMiddleware(
-            super().build_middleware_stack(),
-            operations=operations,
+            stack,
             metrics=service.metrics,
-            engine=service.engine,
+            models=service.models,
             max_body_bytes=service.limits.max_body_bytes,
+            max_seconds=service.limits.request_timeout_seconds,
         )
 
     def openapi(self) -> dict[str, Any]:
@@ -100,10 +124,10 @@ class App(FastAPI):
             document = get_openapi(
                 title=self.title, version=self.version, description=self.description, routes=self.routes
             )
-            schemas = documents.components(
-                service.sample_request, service.engine.runtime.metadata.latent_dim, service.limits.max_images
-            )
-            document.setdefault("components", {})["schemas"] = dict(sorted(schemas.items()))
+            sizes = {engine.runtime.metadata.latent_dim for engine in service.models}
+            latent_dim = sizes.pop() if len(sizes) == 1 else None
+            document["components"] = components(service.sample_request, latent_dim, service.limits.max_images)
+            document["security"] = security(self.state.keys is not None)
             self.openapi_schema = document
         return self.openapi_schema
 
@@ -111,36 +135,76 @@ class App(FastAPI):
 def build_service(settings: Settings) -> Service:
     """Everything behind the routes, warmed up and not yet started."""
     metrics = Metrics()
-    runtime = Runtime(
-        checkpoint.load(settings.checkpoint, expected_sha256=settings.checkpoint_sha256),
-        _device(settings.device),
-        precision=settings.precision,
-        encode_precision=settings.encode_precision,
-        max_batch_size=settings.max_batch_size,
-    )
-    engine = Engine(
-        runtime,
+    _describe_build(metrics, _device(settings.device))
+    reloader = Reloader(
+        settings.checkpoint,
+        partial(build_engine, settings, metrics),
         metrics,
-        max_items=settings.max_images,
-        max_queued_items=settings.max_queued_items,
-        num_lanes=settings.device_threads,
+        watch_seconds=settings.watch_seconds,
     )
+    engines = reloader.load_all()
+    models = Models(engines, settings.default_model or engines[0].name, metrics)
     limits = Limits(
         max_images=settings.max_images,
         max_body_bytes=settings.max_body_bytes,
-        max_image_pixels=settings.max_image_pixels,
+        image=ImageLimits(
+            max_pixels=settings.max_image_pixels,
+            max_side=settings.max_image_side,
+            max_decode_bytes=settings.max_decode_bytes,
+        ),
         request_timeout_seconds=settings.request_timeout_seconds,
     )
     return Service(
-        engine=engine,
-        codecs=Codecs(
-            settings.codec_threads or available_cores(), metrics, max_waiting=engine.batcher.max_queued_items
-        ),
+        models=models,
+        reloader=reloader,
+        codecs=Codecs(settings.codec_threads or available_cores(), metrics),
         metrics=metrics,
         limits=limits,
         png_compression=settings.png_compression,
         sample_request=sample_request(settings.max_images),
     )
+
+
+def build_engine(settings: Settings, metrics: Metrics, path: Path) -> Engine:
+    """Load a checkpoint and warm it up.
+
+    Raises:
+        InvalidCheckpoint: Naming what is wrong with the file.
+        DeviceNotFound: The settings name a device that is not there.
+    """
+    runtime = Runtime(
+        checkpoint.load(
+            path,
+            allowed_sha256=settings.checkpoint_sha256,
+            allowed_operators=settings.allowed_operators,
+        ),
+        _device(settings.device),
+        precision=settings.precision,
+        encode_precision=settings.encode_precision,
+        max_batch_size=settings.max_batch_size,
+    )
+    return Engine(
+        runtime,
+        metrics,
+        max_items=settings.max_images,
+        max_queued_items=settings.max_queued_items,
+        num_lanes=settings.device_threads,
+        watchdog_seconds=settings.watchdog_seconds,
+    )
+
+
+def _describe_build(metrics: Metrics, device: torch.device) -> None:
+    cuda = torch.version.cuda or ""
+    python = platform.python_version()
+    metrics.built({"version": VERSION, "torch": torch.__version__, "cuda": cuda, "python": python})
+    if device.type == "cuda":
+        metrics.device_memory_is("allocated", partial(torch.cuda.memory_allocated, device))
+        metrics.device_memory_is("reserved", partial(torch.cuda.memory_reserved, device))
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, models: Models, engine: Engine) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the service has stopped meanwhile
+        loop.call_soon_threadsafe(models.put, engine)
 
 
 def _device(name: str) -> torch.device:

@@ -7,7 +7,7 @@ One file is the whole artefact: a TorchScript archive with two files beside its 
     decode(z: float32 (B, D)) -> images: uint8 (B, C, H, W)
 
 Pixels are uint8 on both sides; the module scales them itself, in whatever dtype its weights have.
-`torch.jit.load` runs code from the file: load only what the operator put there.
+A checkpoint is code: service.trust says what is checked before any of it runs, and what that is worth.
 
 Shapes: B batch, C channels, H height, W width, D latent size, K golden values.
 """
@@ -18,7 +18,7 @@ import io
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, cast
@@ -30,9 +30,14 @@ from torch import Tensor
 
 from service.errors import InvalidCheckpoint
 from service.metadata import Metadata, parse_metadata
+from service.trust.archive import Archive
+from service.trust.arrays import read_arrays
+from service.trust.operators import is_allowed
+from service.trust.program import Program
 
 METADATA_FILE = "metadata.json"
 GOLDEN_FILE = "golden.npz"
+MAX_METADATA_BYTES = 1024**2
 
 # What another kind of machine, or a lower precision, may change: levels of 255, and units of mu and log_var.
 MAX_PIXEL_DIFFERENCE = 2
@@ -96,6 +101,29 @@ class Golden:
 
 
 @dataclasses.dataclass(frozen=True)
+class Description:
+    """What is in a checkpoint, told without running it.
+
+    Attributes:
+        metadata: Its metadata.
+        sha256: Of the file.
+        num_bytes: Of the file.
+        num_parameters: Numbers in its parameters.
+        num_weight_bytes: Bytes of its parameters, buffers and constants.
+        operators: Every operator in its code, and whether a service may run it.
+        refusal: Why a service would not run it, None where it would.
+    """
+
+    metadata: Metadata
+    sha256: str
+    num_bytes: int
+    num_parameters: int
+    num_weight_bytes: int
+    operators: Mapping[str, bool]
+    refusal: InvalidCheckpoint | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Checkpoint:
     """A loaded and verified checkpoint; `sha256` is that of the bytes that were loaded."""
 
@@ -139,36 +167,61 @@ def save(path: Path, module: torch.jit.ScriptModule, metadata: Metadata) -> None
         raise
 
 
-def describe(path: Path) -> tuple[Metadata, str, int]:
-    """Metadata, sha256 and bytes of a checkpoint; none of its code is run.
+def describe(path: Path, *, allowed_operators: Collection[str] = ()) -> Description:
+    """Say what is in a checkpoint; none of its code is run.
+
+    Args:
+        path: The file.
+        allowed_operators: Operators that a service would run beside those of service.trust.operators.
 
     Raises:
         InvalidCheckpoint: Naming the field that is wrong.
     """
     content = _read(path)
-    metadata, _ = _read_extra_files(path, content)
-    return metadata, hashlib.sha256(content).hexdigest(), len(content)
+    archive = Archive.read(content)
+    metadata, golden = _read_extra_files(archive)
+    _check_golden_shapes(golden, metadata)
+    program = Program(archive)
+    try:
+        program.check_operators(allowed_operators)
+        refusal = None
+    except InvalidCheckpoint as error:
+        refusal = error
+    return Description(
+        metadata=metadata,
+        sha256=hashlib.sha256(content).hexdigest(),
+        num_bytes=len(content),
+        num_parameters=sum(parameter.numel() for parameter in program.module().parameters()),
+        num_weight_bytes=sum(map(len, archive.tensors.values())),
+        operators={name: is_allowed(name, allowed_operators) for name in sorted(program.operators)},
+        refusal=refusal,
+    )
 
 
-def load(path: Path, *, expected_sha256: str | None = None) -> Checkpoint:
-    """Read a checkpoint onto the CPU and check that it does what it says.
+def load(
+    path: Path, *, allowed_sha256: Collection[str] = (), allowed_operators: Collection[str] = ()
+) -> Checkpoint:
+    """Read a checkpoint onto the CPU and check that it is what is meant and does what it says.
+
+    Args:
+        path: The file.
+        allowed_sha256: Digests in hexadecimal, of which it must have one; none for any file.
+        allowed_operators: Operators that it may use beside those of service.trust.operators.
 
     Raises:
         InvalidCheckpoint: Naming the field that is wrong.
     """
     content = _read(path)
     sha256 = hashlib.sha256(content).hexdigest()
-    if expected_sha256 is not None and sha256 != expected_sha256.lower():
-        raise InvalidCheckpoint("sha256", f"{path} has {sha256}, expected {expected_sha256.lower()}")
-    metadata, golden = _read_extra_files(path, content)
+    if allowed_sha256 and sha256 not in map(str.lower, allowed_sha256):
+        expected = " or ".join(map(str.lower, allowed_sha256))
+        raise InvalidCheckpoint("sha256", f"{path} has {sha256}, expected {expected}")
+    archive = Archive.read(content)
+    metadata, golden = _read_extra_files(archive)
     _check_golden_shapes(golden, metadata)
-    try:
-        with without_deprecation_warning():
-            module = torch.jit.load(io.BytesIO(content), map_location="cpu")
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0][:200]
-        raise InvalidCheckpoint("module", f"{path} holds no loadable TorchScript: {reason}") from error
-    module.eval()
+    program = Program(archive)
+    program.check_operators(allowed_operators)
+    module = program.module().eval()
     _check_module(module, metadata, golden)
     return Checkpoint(module, metadata, golden, sha256, len(content))
 
@@ -182,28 +235,25 @@ def _read(path: Path) -> bytes:
         raise InvalidCheckpoint("file", f"{path} cannot be read: {error.strerror}") from None
 
 
-def _read_extra_files(path: Path, content: bytes) -> tuple[Metadata, Golden]:
-    """Metadata and golden values, read as plain data before any code of the file runs."""
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile:
-        raise InvalidCheckpoint("file", f"{path} is not a TorchScript archive, or is truncated") from None
-    names = {name.split("/extra/")[-1]: name for name in archive.namelist() if "/extra/" in name}
+def _read_extra_files(archive: Archive) -> tuple[Metadata, Golden]:
+    """Metadata and golden values, which are plain data."""
     for name in (METADATA_FILE, GOLDEN_FILE):
-        if name not in names:
-            raise InvalidCheckpoint(name, f"not in {path}; export it with `python -m training export`")
-    try:
-        metadata = parse_metadata(archive.read(names[METADATA_FILE]))
-        with np.load(io.BytesIO(archive.read(names[GOLDEN_FILE])), allow_pickle=False) as arrays:
-            return metadata, Golden(
-                **{field.name: arrays[field.name] for field in dataclasses.fields(Golden)}
+        if name not in archive.extra:
+            raise InvalidCheckpoint(
+                name, "is not there; export the checkpoint with `python -m training export`"
             )
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InvalidCheckpoint(GOLDEN_FILE, f"cannot be read from {path}: {error}") from None
+    if len(archive.extra[METADATA_FILE]) > MAX_METADATA_BYTES:
+        raise InvalidCheckpoint(METADATA_FILE, f"is larger than {MAX_METADATA_BYTES} bytes")
+    metadata = parse_metadata(archive.extra[METADATA_FILE])
+    try:
+        fields = [field.name for field in dataclasses.fields(Golden)]
+        return metadata, Golden(**read_arrays(archive.extra[GOLDEN_FILE], fields))
+    except ValueError as error:
+        raise InvalidCheckpoint(GOLDEN_FILE, f"cannot be read: {error}") from None
 
 
 def _check_golden_shapes(golden: Golden, metadata: Metadata) -> None:
-    num = len(golden.z)
+    num = len(golden.z) if golden.z.ndim else 0
     latents = (np.float32, (num, metadata.latent_dim))
     images = (np.uint8, (num, *metadata.image_shape))
     for name, (dtype, shape) in {"z": latents, "images": images, "mu": latents, "log_var": latents}.items():

@@ -1,38 +1,60 @@
-"""Stopping without losing a request: not ready first, then the socket is closed, then what is in flight ends.
+"""Ending without losing a request: not ready first, then the socket is closed, then what is in flight ends.
 
 uvicorn alone closes its socket a tenth of a second after SIGTERM, while the load balancer still sends to it.
 """
 
+import math
+import os
 import signal
 import threading
+import time
 from types import FrameType
 
 import uvicorn
 
-from service.engine.engine import Engine
+from service.engine.models import Models
+
+EXIT_DEVICE_LOST = 70
+# With a lost device every answer is 503, for so long that load balancers see it and look elsewhere.
+FAILED_SECONDS = 1.0
+FAILED_GRACE_SECONDS = 1
+# From the failure on; a driver that hangs can make anything else hang, too.
+LAST_RESORT_SECONDS = 2.5
 
 
 class DrainingServer(uvicorn.Server):
     """A server that goes on for a while after the first SIGTERM; a second signal, or SIGINT, ends it at once.
 
     Args:
-        config: uvicorn's.
-        engine: Told that it drains.
+        config: uvicorn's; its timeout_graceful_shutdown bounds what is in flight at the end.
+        models: Told that it drains.
         drain_seconds: How long requests are still taken.
     """
 
-    def __init__(self, config: uvicorn.Config, engine: Engine, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, models: Models, drain_seconds: float) -> None:
         super().__init__(config)
-        self._engine = engine
+        self._models = models
         self._drain_seconds = drain_seconds
+        self._ends = math.inf
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal."""
-        is_first = not self._engine.is_draining
-        self._engine.drain()
+        """Take a signal. It may come between any two instructions, so nothing here may wait for a lock."""
+        is_first = not self._models.is_draining
+        self._models.drain()
         if sig == signal.SIGTERM and is_first and self._drain_seconds > 0:
-            timer = threading.Timer(self._drain_seconds, super().handle_exit, (sig, frame))
-            timer.daemon = True
-            timer.start()
+            self._ends = min(self._ends, time.monotonic() + self._drain_seconds)
         else:
             super().handle_exit(sig, frame)
+
+    def fail(self) -> None:
+        """End soon with EXIT_DEVICE_LOST, whatever hangs; called from any thread."""
+        self.config.timeout_graceful_shutdown = FAILED_GRACE_SECONDS
+        self._ends = time.monotonic() + FAILED_SECONDS
+        last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, (EXIT_DEVICE_LOST,))
+        last_resort.daemon = True
+        last_resort.start()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look, ten times a second, whether the time has come."""
+        self.should_exit = self.should_exit or time.monotonic() >= self._ends
+        return await super().on_tick(counter)

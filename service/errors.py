@@ -2,8 +2,10 @@
 
 ServiceError
 ├── ClientError                what the caller can mend; the message is shown
+│   ├── Unauthorized           no API key, or a wrong one
 │   ├── BadBody                the body cannot be parsed
 │   │   └── BadImage           not the picture it claims to be
+│   ├── BodyTooLate            an upload that was not complete by the deadline
 │   ├── TooLarge               more bytes or pixels than allowed
 │   ├── UnsupportedMediaType   a form that cannot be taken
 │   ├── NotAcceptable          a form that cannot be given
@@ -11,10 +13,11 @@ ServiceError
 │   ├── ModelNotFound          no model of that name is loaded
 │   └── QueueFull              the backlog is at its limit: later
 ├── NotReady                   starting, draining or broken: another replica, later
-├── DeadlineExceeded           the time allowed ran out before the device took the work
+├── DeadlineExceeded           the time allowed ran out before the answer was there
 ├── InferenceFailed            the device failed on this work
 ├── DeviceNotFound             this machine has no such device
 ├── CannotListen               the address is taken, or not this machine's
+├── InvalidKeys                a list of API keys that cannot be used
 └── InvalidCheckpoint          a checkpoint file that cannot be served
 """
 
@@ -41,6 +44,12 @@ class ClientError(ServiceError):
         self.code = code or self.code
 
 
+class Unauthorized(ClientError):
+    """API keys are set, and none or a wrong one was sent."""
+
+    code = "unauthorized"
+
+
 class BadBody(ClientError):
     """The body cannot be parsed."""
 
@@ -51,6 +60,12 @@ class BadImage(BadBody):
     """The bytes are not the picture that they claim to be."""
 
     code = "bad-image"
+
+
+class BodyTooLate(ClientError):
+    """The body had not arrived by the deadline."""
+
+    code = "body-too-late"
 
 
 class TooLarge(ClientError):
@@ -102,7 +117,7 @@ class NotReady(ServiceError):
 
 
 class DeadlineExceeded(ServiceError):
-    """The time allowed ran out before the device took the work."""
+    """The time allowed ran out before the answer was there."""
 
 
 class InferenceFailed(ServiceError):
@@ -115,6 +130,10 @@ class DeviceNotFound(ServiceError):
 
 class CannotListen(ServiceError):
     """The address is taken, or not this machine's."""
+
+
+class InvalidKeys(ServiceError):
+    """A list of API keys that cannot be used."""
 
 
 class InvalidCheckpoint(ServiceError):

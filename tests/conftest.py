@@ -22,6 +22,7 @@ RunningApp = Callable[..., AbstractAsyncContextManager[tuple[FastAPI, httpx.Asyn
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="where models run: cpu (default), cuda or cuda:N")
+    parser.addoption("--restarts", type=int, default=2, help="rolling restarts behind HAProxy (default 2)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,7 +47,9 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 def _no_settings_from_outside() -> Iterator[None]:
     """The developer's own VAE_* settings change no test."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("VAE_") and name != "VAE_TEST_DATA"]:
+        for name in [
+            name for name in os.environ if name.startswith("VAE_") and not name.startswith("VAE_TEST_")
+        ]:
             patch.delenv(name)
         yield
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.errors import STATUSES
-from service.metrics import Metrics
+from service.metrics import BATCH_OPERATIONS, BUILD_LABELS, MODEL_LABELS, Metrics
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -49,9 +49,11 @@ def errors_table() -> str:
 def metrics_table() -> str:
     """One row a metric: its name, its kind, its labels and its meaning."""
     metrics = Metrics()
-    # The one metric whose labels are not known before a model is loaded.
-    labels = dict.fromkeys(("name", "version", "sha256", "device", "precision"), "")
-    metrics.model_loaded(labels, 0)
+    # The metrics whose labels are not known before a model is loaded.
+    labels = dict.fromkeys(MODEL_LABELS, "")
+    metrics.model_served(labels, 0, dict.fromkeys(BATCH_OPERATIONS, int))
+    metrics.built(dict.fromkeys(BUILD_LABELS, ""))
+    metrics.device_memory_is("allocated", int)
     rows = []
     for family in text_string_to_metric_families(metrics.render().decode()):
         if family.name.endswith("_created"):
@@ -103,7 +105,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None:
+    if value in (None, ()):
         return ""
     if isinstance(value, Path):
         return f"`{value.relative_to(ROOT).as_posix()}`"

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Self
 
@@ -17,19 +19,21 @@ STOP_SECONDS = 30
 
 
 class LiveServer:
-    """A running `python -m service serve`; a context manager.
+    """A running `python -m service serve`; a context manager, which may be entered again after it was left.
 
     Args:
-        flags: Of `serve`, beside `--port 0`.
+        flags: Of `serve`, beside `--port 0 --drain-seconds 0`, which they may overrule.
         prelude: Python that runs first in its process, to plant a fault.
+        environment: Beside that of the tests, less the developer's own settings.
 
     Attributes:
         url: Where it listens.
         exit_code: After it was stopped.
     """
 
-    def __init__(self, *flags: str, prelude: str = "") -> None:
+    def __init__(self, *flags: str, prelude: str = "", environment: Mapping[str, str] | None = None) -> None:
         self._flags = flags
+        self._environment = environment or {}
         self._prelude = prelude
         self.url = ""
         self.exit_code: int | None = None
@@ -41,9 +45,14 @@ class LiveServer:
             program = ["-c", f"{self._prelude}\nfrom service.__main__ import main\nraise SystemExit(main())"]
         flags = ["serve", "--port", "0", "--drain-seconds", "0", *self._flags]
         command = [sys.executable, *program, *flags]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("VAE_")}
+        own = {name: value for name, value in os.environ.items() if not name.startswith("VAE_")}
         self._process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            command,
+            cwd=ROOT,
+            env={**own, **self._environment},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
         )
         ports: queue.Queue[str] = queue.Queue()
         assert self._process.stderr is not None
@@ -64,9 +73,31 @@ class LiveServer:
         assert self._process.stderr is not None
         self._process.stderr.close()
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def terminate(self) -> None:
         """Send the first SIGTERM, and do not wait."""
         self._process.send_signal(signal.SIGTERM)
+
+    def reload(self) -> None:
+        """Send SIGHUP."""
+        self._process.send_signal(signal.SIGHUP)
+
+    def wait_until(self, is_so: Callable[[], bool], seconds: float) -> None:
+        """Ask until something is so; the server's log is part of the failure."""
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"it did not come true in {seconds} s; the log:\n{self.log()}")
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it as a machine that fails would, without any warning."""
+        self._process.kill()
+        self._process.wait()
 
     def wait(self, seconds: float) -> int:
         """Wait for its end; its exit status."""

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator
 
 import pytest
+from openapi_spec_validator import validate
 
 from service.api.negotiation import Form
 from service.app import VERSION, create_app
@@ -43,6 +44,10 @@ def test_openapi_json_is_the_apps_own(document: Json) -> None:
     assert json.loads(OPENAPI.read_text()) == document, AGAIN
 
 
+def test_the_document_is_valid_openapi(document: Json) -> None:
+    validate(document)
+
+
 def test_every_operation_is_documented_with_its_answers(document: Json) -> None:
     paths = {
         "/sample",
@@ -59,15 +64,31 @@ def test_every_operation_is_documented_with_its_answers(document: Json) -> None:
     for path in ("/sample", "/decode", "/reconstruct"):
         answers = document["paths"][path]["post"]["responses"]
         assert set(answers["200"]["content"]) == {form.value for form in Form}
-        assert {"400", "406", "413", "415", "422", "429", "500", "503", "504"} <= set(answers)
+        assert {"400", "401", "404", "406", "408", "413", "415", "422", "429", "500", "503", "504"} <= set(
+            answers
+        )
 
 
-def test_every_error_in_the_document_is_a_problem(document: Json) -> None:
-    for operations in document["paths"].values():
+def answers(document: Json) -> Iterator[tuple[str, str, Json]]:
+    """Path, status and description of each answer."""
+    for path, operations in document["paths"].items():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
-                if int(status) >= 400:
-                    assert list(answer["content"]) == ["application/problem+json"]
+                yield path, status, answer
+
+
+def test_every_error_in_the_document_is_a_problem_but_a_probe_that_says_no(document: Json) -> None:
+    for path, status, answer in answers(document):
+        is_error = status >= "400" and path not in ("/livez", "/readyz")
+        assert (list(answer["content"]) == ["application/problem+json"]) == is_error, f"{path} {status}"
+
+
+def test_every_answer_names_the_headers_that_a_client_needs(document: Json) -> None:
+    needed = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}
+    for path, status, answer in answers(document):
+        expected = set() if path in ("/livez", "/readyz") else needed.get(status, set())
+        assert {"X-Request-ID", "X-Model-Version"} | expected <= set(answer["headers"]), f"{path} {status}"
+    assert "X-Seed" in document["paths"]["/sample"]["post"]["responses"]["200"]["headers"]
 
 
 def test_every_request_body_has_an_example(document: Json) -> None:
@@ -80,10 +101,10 @@ def test_every_request_body_has_an_example(document: Json) -> None:
     assert without == []
 
 
-def test_every_reference_leads_somewhere(document: Json) -> None:
-    references = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(document)))
-    assert references
-    assert references <= set(document["components"]["schemas"])
+def test_every_reference_leads_somewhere_and_to_every_part(document: Json) -> None:
+    references = set(re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', json.dumps(document)))
+    parts = {(kind, name) for kind in ("schemas", "headers") for name in document["components"][kind]}
+    assert references == parts
 
 
 @pytest.mark.parametrize("name", TABLES)

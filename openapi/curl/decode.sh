@@ -6,11 +6,12 @@ OUT_DIR=${OUT_DIR:-.}
 
 z=${1:-}
 if [ -z "$z" ]; then
-    latent_dim=$(curl --fail-with-body -sS "$BASE_URL/models" | sed 's/.*"latent_dim":\([0-9]*\).*/\1/')
+    latent_dim=$(curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/models" |
+        sed 's/.*"latent_dim":\([0-9]*\).*/\1/')
     z=$(printf "%${latent_dim}s" '' | sed 's/ /0,/g; s/,$//')
 fi
 
-curl --fail-with-body -sS "$BASE_URL/decode" \
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/decode" \
     -H 'Content-Type: application/json' \
     -H 'Accept: image/png' \
     -d "{\"z\": [[$z]]}" \

@@ -7,10 +7,11 @@ OUT_DIR=${OUT_DIR:-.}
 picture=${1:-}
 if [ -z "$picture" ]; then
     picture=$OUT_DIR/sample.png
-    curl --fail-with-body -sS "$BASE_URL/sample" \
+    curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/sample" \
         -H 'Content-Type: application/json' -H 'Accept: image/png' -d '{"seed": 1}' -o "$picture"
 fi
 
 printf '{"images": ["%s"]}' "$(base64 < "$picture" | tr -d '\n')" |
-    curl --fail-with-body -sS "$BASE_URL/encode" -H 'Content-Type: application/json' --data-binary @-
+    curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/encode" \
+        -H 'Content-Type: application/json' --data-binary @-
 echo

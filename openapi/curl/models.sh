@@ -3,5 +3,5 @@
 set -eu
 BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
 
-curl --fail-with-body -sS "$BASE_URL/models"
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/models"
 echo

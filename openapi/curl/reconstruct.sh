@@ -7,11 +7,11 @@ OUT_DIR=${OUT_DIR:-.}
 picture=${1:-}
 if [ -z "$picture" ]; then
     picture=$OUT_DIR/sample.png
-    curl --fail-with-body -sS "$BASE_URL/sample" \
+    curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/sample" \
         -H 'Content-Type: application/json' -H 'Accept: image/png' -d '{"seed": 1}' -o "$picture"
 fi
 
-curl --fail-with-body -sS "$BASE_URL/reconstruct" \
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/reconstruct" \
     -H 'Accept: image/png' \
     -F "image=@$picture" \
     -o "$OUT_DIR/reconstruction.png"

@@ -3,7 +3,7 @@
 set -eu
 BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
 
-curl --fail-with-body -sS "$BASE_URL/sample" \
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/sample" \
     -H 'Content-Type: application/json' \
     -d '{"n": 4, "seed": 42}'
 echo

@@ -4,7 +4,7 @@ set -eu
 BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
 OUT_DIR=${OUT_DIR:-.}
 
-curl --fail-with-body -sS "$BASE_URL/sample" \
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/sample" \
     -H 'Content-Type: application/json' \
     -H 'Accept: image/png' \
     -d '{"n": 16, "seed": 42}' \

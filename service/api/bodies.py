@@ -54,6 +54,13 @@ class Upload(NamedTuple):
             raise BadBody(f"{self.param} is not base64", param=self.param, code="bad-base64") from None
 
 
+class Uploads(NamedTuple):
+    """The images of one request, in order, and the model that its body names."""
+
+    images: list[Upload]
+    model: str | None = None
+
+
 async def read_json(request: Request) -> object:
     """Parse a JSON body; an empty body is an empty object.
 
@@ -111,7 +118,7 @@ def latents(rows: object, latent_dim: int, max_images: int) -> Float32Array:
     return z
 
 
-async def read_uploads(request: Request, max_images: int) -> list[Upload]:
+async def read_uploads(request: Request, max_images: int) -> Uploads:
     """Take the encoded images out of a body: raw, multipart or JSON with base64.
 
     Raises:
@@ -124,7 +131,7 @@ async def read_uploads(request: Request, max_images: int) -> list[Upload]:
         content = await request.body()
         if not content:
             raise BadBody("the body is empty, an image was expected", code="empty-body")
-        return [Upload(content, sent_as, "body")]
+        return Uploads([Upload(content, sent_as, "body")])
     if sent_as == MULTIPART:
         return await _multipart_uploads(request, max_images)
     if sent_as == JSON:
@@ -134,7 +141,7 @@ async def read_uploads(request: Request, max_images: int) -> list[Upload]:
     )
 
 
-async def _multipart_uploads(request: Request, max_images: int) -> list[Upload]:
+async def _multipart_uploads(request: Request, max_images: int) -> Uploads:
     try:
         form = await request.form(max_files=max_images + 1, max_fields=16)
     except HTTPException as error:
@@ -150,10 +157,11 @@ async def _multipart_uploads(request: Request, max_images: int) -> list[Upload]:
             value for name, value in form.multi_items() if name == "image" and isinstance(value, UploadFile)
         ]
         _check_count(len(files), max_images, "image")
-        return [
+        images = [
             Upload(await file.read(), _declared(file.content_type), f"image[{i}]")
             for i, file in enumerate(files)
         ]
+        return Uploads(images, _model(form.get("model")))
     finally:
         await form.close()
 
@@ -164,12 +172,20 @@ def _declared(content_type: str | None) -> str | None:
     return name if name in FORMATS else None
 
 
-def _base64_uploads(content: object, max_images: int) -> list[Upload]:
-    images = content.get("images") if isinstance(content, dict) else None
+def _base64_uploads(content: object, max_images: int) -> Uploads:
+    body = content if isinstance(content, dict) else {}
+    images = body.get("images")
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         raise InvalidValue('the body must be {"images": ["<base64 or data URI>", ...]}', param="images")
     _check_count(len(images), max_images, "images")
-    return [_base64_upload(text, f"images[{index}]") for index, text in enumerate(images)]
+    uploads = [_base64_upload(text, f"images[{index}]") for index, text in enumerate(images)]
+    return Uploads(uploads, _model(body.get("model")))
+
+
+def _model(name: object) -> str | None:
+    if not isinstance(name, str | None):
+        raise InvalidValue("model must be a text", param="model")
+    return name
 
 
 def _base64_upload(text: str, param: str) -> Upload:

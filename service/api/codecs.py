@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from service.errors import QueueFull
 from service.metrics import Metrics
 
 Item = TypeVar("Item")
@@ -19,12 +18,9 @@ class Codecs:
     Args:
         num_threads: How many.
         metrics: Where to count.
-        max_waiting: Items that may be in `map` at a time, the rest being refused.
     """
 
-    def __init__(self, num_threads: int, metrics: Metrics, *, max_waiting: int) -> None:
-        self._max_waiting = max_waiting
-        self._num_waiting = 0
+    def __init__(self, num_threads: int, metrics: Metrics) -> None:
         self._num_threads = num_threads
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="codec")
@@ -48,23 +44,7 @@ class Codecs:
     async def map(
         self, stage: str, function: Callable[[Item], Answer], items: Sequence[Item]
     ) -> tuple[list[Answer], float]:
-        """Apply a function to each item, side by side on all threads; see run.
-
-        Raises:
-            QueueFull: Too many items are waiting already.
-        """
-        if self._num_waiting and self._num_waiting + len(items) > self._max_waiting:
-            waiting = f"{self._num_waiting} images wait to be decoded, at most {self._max_waiting} may"
-            raise QueueFull(f"the queue is full: {waiting}", retry_after_seconds=1.0)
-        self._num_waiting += len(items)
-        try:
-            return await self._map(stage, function, items)
-        finally:
-            self._num_waiting -= len(items)
-
-    async def _map(
-        self, stage: str, function: Callable[[Item], Answer], items: Sequence[Item]
-    ) -> tuple[list[Answer], float]:
+        """Apply a function to each item, side by side on all threads; see run."""
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
 

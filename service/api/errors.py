@@ -13,6 +13,7 @@ from service.api.service import service_of
 from service.errors import (
     BadBody,
     BadImage,
+    BodyTooLate,
     ClientError,
     DeadlineExceeded,
     InferenceFailed,
@@ -23,6 +24,7 @@ from service.errors import (
     QueueFull,
     ServiceError,
     TooLarge,
+    Unauthorized,
     UnsupportedMediaType,
 )
 
@@ -33,8 +35,10 @@ NOT_READY_RETRY_SECONDS = 5
 STATUSES: Mapping[type[ServiceError], tuple[int, str]] = {
     BadBody: (400, "The body cannot be parsed"),
     BadImage: (400, "The body is not the image it claims to be"),
+    Unauthorized: (401, "No API key that is known"),
     ModelNotFound: (404, "No such model"),
     NotAcceptable: (406, "No such form of answer"),
+    BodyTooLate: (408, "Request timeout"),
     TooLarge: (413, "Too large"),
     UnsupportedMediaType: (415, "No such form of body"),
     InvalidValue: (422, "Invalid value"),
@@ -94,9 +98,14 @@ async def answer_service_error(request: Request, error: Exception) -> Response:
     if type(error) in REJECTIONS:
         service_of(request).metrics.rejected(REJECTIONS[type(error)])
     if isinstance(error, ClientError):
-        headers = _retry_after(error.retry_after_seconds) if isinstance(error, QueueFull) else None
         return problem(
-            request, status, title, error.message, code=error.code, param=error.param, headers=headers
+            request,
+            status,
+            title,
+            error.message,
+            code=error.code,
+            param=error.param,
+            headers=_headers(error),
         )
     if isinstance(error, InferenceFailed):
         log.error("inference failed", exc_info=error, extra={"fields": {"request_id": request_id(request)}})
@@ -124,6 +133,15 @@ async def answer_unexpected_error(request: Request, _error: Exception | None = N
     """Answer a fault of ours without showing anything of it."""
     detail = "an internal error; the log has the details under this request_id"
     return problem(request, 500, "Internal error", detail, code="internal-error")
+
+
+def _headers(error: ClientError) -> Mapping[str, str] | None:
+    if isinstance(error, QueueFull):
+        return _retry_after(error.retry_after_seconds)
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    # The rest of the body may still come: nothing else can be read from this connection.
+    return {"Connection": "close"} if isinstance(error, BodyTooLate) else None
 
 
 def _retry_after(seconds: float) -> dict[str, str]:

@@ -5,86 +5,65 @@ Not Starlette's BaseHTTPMiddleware, which hides that a client has gone.
 
 import logging
 import re
+import secrets
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import answer_http_error, answer_service_error, answer_unexpected_error
-from service.engine.engine import Engine
-from service.errors import ServiceError, TooLarge
+from service.api.arrival import Arrival
+from service.api.deadline import Deadline
+from service.api.tracing import trace_id
+from service.engine.models import Models
 from service.metrics import OTHER, REQUEST_OPERATIONS, Metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# What browsers may do with an answer: keep, embed, guess and run nothing. A route may say otherwise.
+POLICY = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 QUIET_PATHS = ("/livez", "/readyz", "/healthz", "/metrics", "/v2/health/live", "/v2/health/ready")
 
 log = logging.getLogger("service.access")
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def direct(endpoint: Endpoint) -> ASGIApp:
-    """The short way to an operation, past the framework, whose layers take longer than the route itself.
-
-    Errors are answered as they are on the long way.
-    """
-
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        try:
-            response = await endpoint(request)
-        except ServiceError as error:
-            response = await answer_service_error(request, error)
-        except HTTPException as error:
-            response = await answer_http_error(request, error)
-        await response(scope, receive, send)
-
-    return run
-
-
 class RequestMiddleware:
-    """Gives each request an id, bounds its body, and answers, counts and logs it.
+    """Gives each request an id, bounds its body, and counts and logs its answer.
 
     Args:
-        app: What it is around.
-        operations: What answers directly, by method and path.
+        app: What answers, also to errors of ours, which it then raises.
         metrics: Where to count.
-        engine: For X-Model-Version, and to ask clients to leave while it drains.
-        max_body_bytes: Refused before it is read where Content-Length says more, else while it is read.
+        models: For X-Model-Version, and to ask clients to leave while they drain.
+        max_body_bytes: Of a request.
+        max_seconds: That a request may take, from its arrival on.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        operations: Mapping[tuple[str, str], ASGIApp],
         metrics: Metrics,
-        engine: Engine,
+        models: Models,
         max_body_bytes: int,
+        max_seconds: float,
     ) -> None:
         self._app = app
-        self._operations = operations
         self._metrics = metrics
-        self._engine = engine
-        self._headers = [
-            (b"x-model-version", engine.runtime.version.encode()),
-            (b"vary", b"Accept"),
-            (b"x-content-type-options", b"nosniff"),
-        ]
+        self._models = models
         self._max_body_bytes = max_body_bytes
+        self._max_seconds = max_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and see to its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
+        deadline = Deadline(scope, self._max_seconds)
+        arrival = Arrival(scope, receive, deadline=deadline, max_bytes=self._max_body_bytes)
         scope["request_id"] = _request_id(scope)
         status = 0
 
@@ -92,44 +71,33 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] += [(b"x-request-id", scope["request_id"].encode()), *self._headers]
-                if self._engine.is_draining:  # so that clients that keep connections open look for another
-                    message["headers"].append((b"connection", b"close"))
+                version = scope.get("model_version") or self._models.default.runtime.version
+                headers = message["headers"]
+                said = {name for name, _ in headers}
+                headers += [header for header in POLICY if header[0] not in said]
+                headers += [
+                    (b"vary", b"Accept"),
+                    (b"x-request-id", scope["request_id"].encode()),
+                    (b"x-model-version", version.encode()),
+                ]
+                if self._models.is_draining:  # so that clients that keep connections open look for another
+                    headers.append((b"connection", b"close"))
             await send(message)
 
-        app = self._operations.get((scope["method"], scope["path"]), self._app)
         try:
-            await app(scope, self._bounded(scope, receive), send_with_headers)
+            await self._app(scope, arrival.receive, send_with_headers)
         except ClientDisconnect:  # in its upload: nobody is left to answer, and the fault is not ours
             pass
         except Exception:
             log.exception("unexpected error", extra={"fields": {"request_id": scope["request_id"]}})
-            if not status:
-                answer = await answer_unexpected_error(Request(scope))
-                await answer(scope, receive, send_with_headers)
         finally:
-            self._record(scope, status or 499, time.perf_counter() - started)
-
-    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        announced = Headers(scope=scope).get("content-length", "")
-        is_announced_too_large = announced.isdigit() and int(announced) > self._max_body_bytes
-        num_bytes = 0
-
-        async def receive_bounded() -> Message:
-            nonlocal num_bytes
-            message = {} if is_announced_too_large else await receive()
-            num_bytes += len(message.get("body", b""))
-            if is_announced_too_large or num_bytes > self._max_body_bytes:
-                raise TooLarge(f"the body has more than {self._max_body_bytes} bytes", code="body-too-large")
-            return message
-
-        return receive_bounded
+            self._record(scope, status or 499, time.perf_counter() - deadline.arrived_seconds)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         operation = scope["path"].strip("/")
-        if operation not in REQUEST_OPERATIONS:
+        if operation not in REQUEST_OPERATIONS or scope["method"] == "OPTIONS":
             operation = OTHER
-        self._metrics.request_finished(operation, status, seconds)
+        self._metrics.request_finished(operation, status, seconds, scope["request_id"])
         if scope["path"] in QUIET_PATHS or not log.isEnabledFor(logging.INFO):
             return
         fields = {
@@ -138,10 +106,13 @@ class RequestMiddleware:
             "path": scope["path"][:200],
             "status": status,
             "duration_seconds": round(seconds, 6),
+            **scope.get("measured", {}),
         }
+        if (found := trace_id(scope)) is not None:
+            fields["trace_id"] = found
         log.info("request", extra={"fields": fields})
 
 
 def _request_id(scope: Scope) -> str:
     given = Headers(scope=scope).get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)

@@ -1,17 +1,20 @@
 """What every route needs, built once by app.py."""
 
 import dataclasses
-import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from starlette.requests import Request
 
 from service.api.codecs import Codecs
+from service.api.deadline import deadline_of
 from service.api.schemas import SampleRequest
 from service.engine.engine import Engine
-from service.errors import InvalidValue, ModelNotFound
+from service.engine.models import Models
+from service.engine.reloader import Reloader
+from service.errors import InvalidValue
 from service.metrics import Metrics
-
-TIMEOUT_HEADER = "X-Request-Timeout-Ms"
+from service.vae.images import ImageLimits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,13 +24,13 @@ class Limits:
     Attributes:
         max_images: Images, or n.
         max_body_bytes: Bytes of its body.
-        max_image_pixels: Pixels of an uploaded image.
-        request_timeout_seconds: It waits no longer in the queue.
+        image: Of each uploaded image.
+        request_timeout_seconds: From its arrival to its answer.
     """
 
     max_images: int
     max_body_bytes: int
-    max_image_pixels: int
+    image: ImageLimits
     request_timeout_seconds: float
 
 
@@ -36,7 +39,8 @@ class Service:
     """The parts behind the routes.
 
     Attributes:
-        engine: The model that answers.
+        models: The models that answer.
+        reloader: Exchanges them when their files change.
         codecs: Threads for image files.
         metrics: Where to count.
         limits: Of one request.
@@ -44,7 +48,8 @@ class Service:
         sample_request: The body of /sample with this server's limits.
     """
 
-    engine: Engine
+    models: Models
+    reloader: Reloader
     codecs: Codecs
     metrics: Metrics
     limits: Limits
@@ -52,24 +57,40 @@ class Service:
     sample_request: type[SampleRequest]
 
     def timeout_seconds(self, request: Request) -> float:
-        """How long a request may take: what X-Request-Timeout-Ms says, capped by the server's own limit.
+        """How long a request may still take; raises as Deadline.check does."""
+        return deadline_of(request.scope).check()
+
+    @contextmanager
+    def model(self, request: Request, name: str | None = None) -> Iterator[Engine]:
+        """Hold the model that a request is for: named in its body, or by ?model=, or the default.
 
         Raises:
-            InvalidValue: The header is not a positive number.
+            ModelNotFound: There is none of that name.
+            InvalidValue: Body and query name different ones.
         """
-        sent = request.headers.get(TIMEOUT_HEADER)
-        if sent is None:
-            return self.limits.request_timeout_seconds
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", sent) or float(sent) == 0:
-            problem = f"{TIMEOUT_HEADER} must be a positive number of milliseconds, got {sent[:40]!r}"
-            raise InvalidValue(problem, param=TIMEOUT_HEADER, code="timeout-out-of-range")
-        return min(float(sent) / 1000, self.limits.request_timeout_seconds)
+        asked = request.query_params.get("model") if request.scope["query_string"] else None
+        if asked and name and self.models[asked] is not self.models[name]:
+            raise InvalidValue("model is one in the body and another in the query", param="model")
+        with self.models.use(name or asked) as engine:
+            request.scope["model_version"] = engine.runtime.version
+            yield engine
 
-    def check_model(self, name: str | None) -> None:
-        """Raise ModelNotFound unless `name` is the model that is served, or None."""
-        served = self.engine.runtime.metadata.name
-        if name not in (None, served):
-            raise ModelNotFound(f"no model of this name is served, only {served}", param="model")
+    def places(self, request: Request, engine: Engine, num_items: int) -> AbstractContextManager[None]:
+        """Hold places for the items of a request; see Admission.places."""
+        return engine.admission.places(num_items, timeout_seconds=self.timeout_seconds(request))
+
+    def check_room(self, request: Request) -> None:
+        """Refuse a request before its body is read, where no model has a place for anything.
+
+        Raises:
+            QueueFull: So it is.
+        """
+        timeout_seconds = self.timeout_seconds(request)
+        first, *others = (
+            engine.admission.refusal(1, timeout_seconds=timeout_seconds) for engine in self.models
+        )
+        if first and all(others):
+            raise first
 
 
 def service_of(request: Request) -> Service:

@@ -1,4 +1,4 @@
-"""Dynamic batching: admits jobs, forms batches, resolves futures. Knows nothing of devices or HTTP.
+"""Dynamic batching: queues jobs, forms batches, resolves futures. Knows nothing of devices or HTTP.
 
 Work-conserving: a batch is formed the moment a device thread asks for one, from whatever waits. The
 backlog is the batch; there is no timer and nobody polls. Items are counted, not requests: a large
@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from service.engine.jobs import Batch, Job, Slice, resolve, store
-from service.errors import DeadlineExceeded, InferenceFailed, NotReady, QueueFull
+from service.engine.jobs import Batch, Job, Outcome, Slice, resolve, store
+from service.engine.pace import Pace
+from service.errors import DeadlineExceeded, InferenceFailed, NotReady
 from service.metrics import Metrics
 from service.vae.operations import Arrays, Operation
 
@@ -25,8 +26,8 @@ class Batcher:
 
     Args:
         limits: The largest batch of each operation, in items.
-        max_queued_items: Admission limit; a job that would exceed it is refused.
         num_lanes: How many threads take batches.
+        pace: How fast they work a backlog off.
         metrics: Where to count.
         min_shares: Items of each operation that are not spread over idle threads.
         clock: Seconds; replaced by tests.
@@ -36,51 +37,54 @@ class Batcher:
         self,
         limits: Mapping[Operation, int],
         *,
-        max_queued_items: int,
         num_lanes: int,
+        pace: Pace,
         metrics: Metrics,
         min_shares: Mapping[Operation, int] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.max_queued_items = max_queued_items
         self._limits = dict(limits)
         self._min_shares = min_shares or dict.fromkeys(Operation, 1)
-        self._num_lanes = self._num_idle = num_lanes
+        self._num_idle = num_lanes
+        self.pace = pace
         self._metrics = metrics
         self._clock = clock
         self._changed = threading.Condition()
         self._queues: dict[Operation, list[Job]] = {operation: [] for operation in Operation}
-        self._num_queued = 0
-        self._items_per_second = 0.0
-        self._is_open = True
+        self._taken: set[Batch] = set()
+        self._num_waiting = dict.fromkeys(Operation, 0)
+        self._refusal = ""
 
     @property
     def num_queued(self) -> int:
         """Items that wait for a batch."""
-        return self._num_queued
+        return sum(self._num_waiting.values())
+
+    def backlog_seconds(self) -> float:
+        """How long the device will take for what waits, at its present speed; 0 where it is unknown."""
+        return self.pace.seconds(self._num_waiting)
+
+    def largest_batch(self, operation: Operation) -> int:
+        """The items that a batch may have now; see shrink."""
+        return self._limits[operation]
 
     def submit(self, job: Job) -> None:
-        """Admit a job.
+        """Queue a job, for which there is a place; see admission.
 
         Raises:
-            QueueFull: Its items do not fit beside those that wait, or would wait past their deadline.
             NotReady: The batcher is closed.
         """
         with self._changed:
-            if not self._is_open:
-                raise NotReady("the service is shutting down")
-            if not self._fits(job):
-                self._drop_the_late_and_the_gone()
-            if not self._fits(job):
-                waiting = f"{self._num_queued} of {self.max_queued_items} places are taken"
-                raise QueueFull(
-                    f"the queue is full: {waiting}, {job.num_items} more were asked for",
-                    retry_after_seconds=self._backlog_seconds(),
-                )
-            self._check_deadline(job)
+            if self._refusal:
+                raise NotReady(self._refusal)
             self._queues[job.operation].append(job)
-            self._count_queued(job.num_items)
+            self._count_waiting(job.operation, job.num_items)
             self._changed.notify(-(-job.num_items // self._min_shares[job.operation]))
+
+    def withdraw(self, job: Job) -> None:
+        """Drop what waits of a job that nobody waits for any more."""
+        with self._changed:
+            self._drop(job)
 
     def take(self, *, wait: bool = True) -> Batch | None:
         """Form a batch from what waits now.
@@ -96,8 +100,9 @@ class Batcher:
                 batch = self._form()
                 if batch is not None:
                     self._num_idle -= 1
+                    self._taken.add(batch)
                     return batch
-                if not self._is_open or not wait:
+                if self._refusal or not wait:
                     return None
                 self._changed.wait()
 
@@ -107,56 +112,59 @@ class Batcher:
         row = 0
         complete: list[Job] = []
         with self._changed:
-            self._num_idle += not batch.is_part
-            self._learn(batch.num_items, now - batch.taken_seconds)
+            self._give_back(batch)
             for piece in batch.slices:
                 num = piece.stop - piece.start
                 store(piece, [output[row : row + num] for output in outputs])
                 row += num
                 if piece.job.num_done == piece.job.num_items:
                     complete.append(piece.job)
+                    if piece.job.future.cancelled():
+                        self._metrics.job_cancelled("running")
         resolve([(job, job.result(now)) for job in complete])
 
-    def fail(self, batch: Batch, error: Exception) -> None:
+    def fail(self, batch: Batch, error: BaseException) -> None:
         """Fail every job that has items in a batch with InferenceFailed, caused by `error`."""
         with self._changed:
-            self._num_idle += not batch.is_part
+            self._give_back(batch)
             for piece in batch.slices:
                 self._drop(piece.job)
-        resolve([(piece.job, _inference_failed(batch, error)) for piece in batch.slices])
+        resolve(_failures(batch, error))
 
-    def release(self) -> None:
+    def release(self, batch: Batch) -> None:
         """Say that a thread is done with a batch that was finished in parts."""
         with self._changed:
-            self._num_idle += 1
+            self._give_back(batch)
 
     def shrink(self, operation: Operation, max_items: int) -> None:
         """Form smaller batches from now on, because the device has no memory for larger ones."""
         with self._changed:
             self._limits[operation] = max(1, min(max_items, self._limits[operation]))
+            self.pace.shrink(operation, self._limits[operation])
 
-    def close(self, error: Exception | None = None) -> None:
-        """Admit nothing more; what waits is still served, or fails with `error` where one is given."""
+    def close(self, reason: str) -> None:
+        """Admit nothing more; what waits is still served."""
         with self._changed:
-            self._is_open = False
-            waiting = [job for queue in self._queues.values() for job in queue] if error else []
-            for job in waiting:
+            self._refusal = self._refusal or reason
+            self._changed.notify_all()
+
+    def abort(self, reason: str, *, blamed: Sequence[Batch] = (), cause: BaseException | None = None) -> None:
+        """Admit nothing more and answer everybody now, whatever comes of the batches that were taken.
+
+        Args:
+            reason: What is said to those who waited, and to whoever comes: NotReady.
+            blamed: Batches whose jobs fail with InferenceFailed, which nobody sends to the next replica.
+            cause: What they fail of.
+        """
+        with self._changed:
+            self._refusal = reason
+            jobs = {piece.job for batch in self._taken for piece in batch.slices}
+            jobs.update(job for queue in self._queues.values() for job in queue)
+            for job in jobs:
                 self._drop(job)
             self._changed.notify_all()
-        if error is not None:
-            resolve([(job, error) for job in waiting])
-
-    def _check_deadline(self, job: Job) -> None:
-        if not self._num_queued or not self._items_per_second:
-            return
-        backlog_seconds = self._backlog_seconds()
-        if self._clock() + backlog_seconds > job.deadline_seconds:
-            wait = f"the queue holds {backlog_seconds:.3f} s of work"
-            raise QueueFull(f"the deadline cannot be met: {wait}", retry_after_seconds=backlog_seconds)
-
-    def _fits(self, job: Job) -> bool:
-        """An empty queue takes any job, so that none is refused for ever."""
-        return self._num_queued == 0 or self._num_queued + job.num_items <= self.max_queued_items
+        failures = [failure for batch in blamed for failure in _failures(batch, cause)]
+        resolve([*failures, *((job, NotReady(reason)) for job in jobs)])
 
     def _form(self) -> Batch | None:
         self._drop_the_late_and_the_gone()
@@ -178,8 +186,8 @@ class Batcher:
             slices.append(Slice(job, job.num_taken, job.num_taken + num))
             job.num_taken += num
         self._queues[operation] = [job for job in queue if job.num_waiting]
-        batch = Batch(operation, slices, now)
-        self._count_queued(-batch.num_items)
+        batch = Batch(operation, slices)
+        self._count_waiting(operation, -batch.num_items)
         return batch
 
     def _drop_the_late_and_the_gone(self) -> None:
@@ -187,37 +195,39 @@ class Batcher:
         for queue in self._queues.values():
             for job in [job for job in queue if job.is_abandoned or job.deadline_seconds < now]:
                 self._drop(job)
-                if job.future.cancelled():
-                    self._metrics.job_cancelled()
-                elif not job.is_abandoned:
+                if not job.is_abandoned:
                     late = now - job.arrived_seconds
                     resolve([(job, DeadlineExceeded(f"the deadline passed after {late:.3f} s in the queue"))])
+
+    def _give_back(self, batch: Batch) -> None:
+        """Forget a batch that a thread took; a half of one it did not take."""
+        if batch in self._taken:
+            self._taken.remove(batch)
+            self._num_idle += 1
 
     def _drop(self, job: Job) -> None:
         """Forget what waits of a job."""
         queue = self._queues[job.operation]
         if job in queue:
             queue.remove(job)
-            self._count_queued(-job.num_waiting)
+            self._count_waiting(job.operation, -job.num_waiting)
+            if job.future.cancelled():
+                self._metrics.job_cancelled("running" if job.num_taken else "queued")
             job.num_taken = job.num_items
 
-    def _count_queued(self, change: int) -> None:
-        self._num_queued += change
-        self._metrics.queued(self._num_queued)
-
-    def _learn(self, num_items: int, seconds: float) -> None:
-        speed = self._num_lanes * num_items / max(seconds, 1e-6)
-        self._items_per_second += 0.1 * (speed - self._items_per_second) if self._items_per_second else speed
-
-    def _backlog_seconds(self) -> float:
-        return self._num_queued / self._items_per_second if self._items_per_second else 1.0
+    def _count_waiting(self, operation: Operation, change: int) -> None:
+        self._num_waiting[operation] += change
+        self._metrics.queued(change)
 
 
-def _inference_failed(batch: Batch, cause: Exception) -> InferenceFailed:
-    """An exception for one job: each future needs its own, since awaiting adds to its traceback."""
-    failure = InferenceFailed(f"{batch.operation} failed on {batch.num_items} items")
-    failure.__cause__ = cause
-    return failure
+def _failures(batch: Batch, cause: BaseException | None) -> list[tuple[Job, Outcome]]:
+    """An exception for each job of a batch: each future its own, since awaiting adds to its traceback."""
+    outcomes: list[tuple[Job, Outcome]] = []
+    for piece in batch.slices:
+        failure = InferenceFailed(f"{batch.operation} failed on {batch.num_items} items")
+        failure.__cause__ = cause
+        outcomes.append((piece.job, failure))
+    return outcomes
 
 
 def _shares(queue: Sequence[Job], limit: int) -> list[tuple[Job, int]]:

@@ -1,38 +1,42 @@
-"""The threads that touch the device: each takes a batch, launches it, and hands its results back.
+"""The threads that touch the device, and what is to be done when it does not answer any more.
 
 On CUDA one thread keeps one batch staged while another computes. On the CPU there is one thread a core.
 """
 
-import dataclasses
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-
-import torch
+from collections.abc import Callable, Sequence
 
 from service.engine.batcher import Batcher
 from service.engine.jobs import Batch
-from service.errors import NotReady
+from service.engine.lane import Lane
+from service.engine.watchdog import Watchdog
 from service.metrics import Metrics
-from service.vae.operations import Arrays
 from service.vae.runtime import Runtime
 
-log = logging.getLogger(__name__)
+LOST = "the device was lost; this process must be restarted"
+HANGS = "the device hangs; this process must be restarted"
 
-Launched = tuple[Batch, Callable[[], Arrays], float]
+log = logging.getLogger(__name__)
 
 
 class Device:
     """Runs a batcher's batches on a runtime until the batcher is closed.
 
+    Promise: when a thread ends of an error, or a batch does not come back, everybody who waits is answered
+    at once, nobody is admitted any more, and nobody is given a result.
+
     Args:
         runtime: A warmed checkpoint.
         batcher: Where batches come from, and where results go.
         num_lanes: How many threads run batches side by side.
+        watchdog_seconds: How long a batch may take; after twice as long the device counts as lost.
         metrics: Where to count.
-        on_failure: Called when a thread has ended of an error; everything that waited was answered.
+        on_failure: Called once, from any thread, when the device was lost for good.
+
+    Attributes:
+        failure: Why the device was lost for good, empty while it works.
     """
 
     def __init__(
@@ -41,99 +45,71 @@ class Device:
         batcher: Batcher,
         *,
         num_lanes: int,
+        watchdog_seconds: float,
         metrics: Metrics,
         on_failure: Callable[[], None],
     ) -> None:
-        self._runtime = runtime
         self._batcher = batcher
         self._metrics = metrics
         self._on_failure = on_failure
+        self._failing = threading.Lock()
+        self.failure = ""
         self._lanes = [
-            threading.Thread(target=self._work, name=f"device-{lane}", daemon=True)
-            for lane in range(num_lanes)
+            Lane(f"device-{number}", runtime, batcher, metrics=metrics, on_end=self._lose)
+            for number in range(num_lanes)
         ]
+        self._watchdog = Watchdog(
+            lambda: max(lane.busy_seconds for lane in self._lanes),
+            limit_seconds=watchdog_seconds,
+            on_hang=self._give_up,
+        )
 
     def start(self) -> None:
         """Begin to take batches."""
         for lane in self._lanes:
-            lane.start()
+            lane.thread.start()
+        self._watchdog.start()
 
     def join(self, timeout_seconds: float) -> None:
-        """Wait until the closed batcher is worked off, but not for ever for a device that hangs."""
+        """Wait until the closed batcher is worked off, but no longer than that, nor for a lost device."""
+        ends = time.monotonic() + timeout_seconds
         for lane in self._lanes:
-            lane.join(timeout_seconds)
+            lane.thread.join(0 if self.failure else max(0.0, ends - time.monotonic()))
+        if not self.is_running:
+            self._watchdog.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any thread runs."""
+        return any(lane.thread.is_alive() for lane in self._lanes)
 
     @property
     def is_alive(self) -> bool:
-        """Whether every thread runs."""
-        return all(lane.is_alive() for lane in self._lanes)
+        """Whether every thread runs, and batches come back."""
+        return not self.failure and all(lane.thread.is_alive() for lane in self._lanes)
 
-    def _work(self) -> None:
-        launched: deque[Launched] = deque()
-        failed: list[tuple[Batch, Exception]] = []
-        try:
-            self._runtime.prepare_thread()
-            self._run_batches(launched, failed)
-        except Exception as error:
-            log.critical("a device thread ended", exc_info=error)
-            for batch in [entry[0] for entry in launched] + [entry[0] for entry in failed]:
-                self._batcher.fail(batch, error)
-            self._batcher.close(NotReady("the device failed; this process must be restarted"))
+    @property
+    def trouble(self) -> str:
+        """Why requests should not be sent here, empty where they should."""
+        return self.failure or self._watchdog.trouble
+
+    def _lose(self, error: BaseException, blamed: Sequence[Batch]) -> None:
+        if self._fail("lost", LOST, blamed, error):
+            log.critical("%s: a device thread ended", LOST, exc_info=error)
+
+    def _give_up(self, seconds: float) -> None:
+        if self._fail("hang", HANGS):
+            log.critical("%s: a batch was launched %.1f s ago", HANGS, seconds)
+
+    def _fail(
+        self, kind: str, failure: str, blamed: Sequence[Batch] = (), cause: BaseException | None = None
+    ) -> bool:
+        """Answer everybody; whether it is the first failure, which alone is told."""
+        with self._failing:
+            is_first = not self.failure
+            self.failure = self.failure or failure  # before anybody is answered, for who then asks /livez
+        self._batcher.abort(failure, blamed=blamed, cause=cause)
+        if is_first:
+            self._metrics.device_failed(kind)
             self._on_failure()
-
-    def _run_batches(self, launched: deque[Launched], failed: list[tuple[Batch, Exception]]) -> None:
-        while True:
-            # What failed is run again once nothing is in flight.
-            batch = None if failed else self._batcher.take(wait=not launched)
-            if batch is not None:
-                self._launch(batch, launched, failed)
-            elif not launched and not failed:
-                return
-            if launched and (batch is None or len(launched) > self._runtime.num_staged):
-                self._finish(launched.popleft(), failed)
-            while failed and not launched:
-                self._run_again(*failed[0])
-                failed.pop(0)
-                self._batcher.release()
-
-    def _launch(self, batch: Batch, launched: deque[Launched], failed: list[tuple[Batch, Exception]]) -> None:
-        started = time.perf_counter()
-        try:
-            launched.append((batch, self._runtime.launch(batch.operation, batch.parts), started))
-        except Exception as error:
-            failed.append((batch, error))
-
-    def _finish(self, launched: Launched, failed: list[tuple[Batch, Exception]]) -> None:
-        batch, wait, started = launched
-        try:
-            outputs = wait()
-            seconds = time.perf_counter() - started
-            size = self._runtime.bucket(batch.operation, batch.num_items)
-            self._metrics.batch_finished(batch.operation, batch.num_items, size, seconds)
-            self._batcher.finish(batch, outputs)
-        except Exception as error:
-            failed.append((batch, error))
-
-    def _run_again(self, batch: Batch, error: Exception) -> None:
-        """Run a failed batch in halves, and these in halves, until only what is to blame fails.
-
-        Raises:
-            torch.AcceleratorError: After it a CUDA context answers nothing any more.
-        """
-        self._metrics.batch_failed()
-        if isinstance(error, torch.AcceleratorError):
-            raise error
-        if isinstance(error, torch.OutOfMemoryError):
-            torch.cuda.empty_cache()
-            self._batcher.shrink(batch.operation, batch.num_items // 2)
-        if batch.num_items == 1:
-            self._batcher.fail(dataclasses.replace(batch, is_part=True), error)
-            return
-        for half in batch.halves():
-            failed: list[tuple[Batch, Exception]] = []
-            launched: deque[Launched] = deque()
-            self._launch(half, launched, failed)
-            if launched:
-                self._finish(launched.popleft(), failed)
-            for part, reason in failed:
-                self._run_again(part, reason)
+        return is_first

@@ -7,16 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.checkpoint import Float32Array, UInt8Array
+from service.engine.admission import Admission
 from service.engine.batcher import Batcher
 from service.engine.device import Device
 from service.engine.jobs import Job, Result
+from service.engine.pace import Pace
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.vae.operations import Array, Operation
 from service.vae.runtime import Runtime
 
 QUEUED_BATCHES = 8
-STOP_SECONDS = 30
+# An engine is stopped when its requests are answered: what is left on the device then is for nobody.
+STOP_SECONDS = 2
+STOPPING = "the service is shutting down"
 
 Future = asyncio.Future[Result]
 
@@ -28,12 +32,13 @@ class Engine:
         runtime: A warmed checkpoint.
         metrics: Where to count.
         max_items: The most items that one request may carry, so that an empty queue takes it.
-        max_queued_items: Admission limit, None for 8 times the largest batch or request.
+        max_queued_items: Places for items, None for 8 times the largest batch or request.
         num_lanes: Threads that run batches on the CPU, None for one a core.
+        watchdog_seconds: How long a batch may take; after twice as long the device counts as lost.
 
     Attributes:
-        has_failed: Whether the device was lost for good.
-        is_draining: Whether load balancers are asked to send nothing more.
+        admission: Where a request holds places for its items.
+        labels: What the metrics call it.
     """
 
     def __init__(
@@ -44,73 +49,94 @@ class Engine:
         max_items: int,
         max_queued_items: int | None = None,
         num_lanes: int | None = None,
+        watchdog_seconds: float = 30,
     ) -> None:
         self.runtime = runtime
         limits = {operation: runtime.largest_bucket(operation) for operation in Operation}
         lanes = runtime.num_lanes or num_lanes or available_cores()
-        self.batcher = Batcher(
-            limits,
-            max_queued_items=max_queued_items or QUEUED_BATCHES * max(max_items, *limits.values()),
-            num_lanes=lanes,
-            metrics=metrics,
-            min_shares={operation: runtime.efficient_batch(operation) for operation in Operation},
+        efficient = {operation: runtime.efficient_batch(operation) for operation in Operation}
+        seconds = {operation: runtime.seconds[operation][size] for operation, size in efficient.items()}
+        pace = Pace(lanes, efficient, seconds)
+        self.batcher = Batcher(limits, num_lanes=lanes, pace=pace, metrics=metrics, min_shares=efficient)
+        self.admission = Admission(
+            max_queued_items or QUEUED_BATCHES * max(max_items, *limits.values()),
+            self.batcher.backlog_seconds,
+            metrics,
         )
-        self._metrics = metrics
-        self.has_failed = False
-        self.is_draining = False
         self._failure_callbacks: list[Callable[[], None]] = []
         self._device = Device(
-            runtime, self.batcher, num_lanes=lanes, metrics=metrics, on_failure=self._tell_of_failure
+            runtime,
+            self.batcher,
+            num_lanes=lanes,
+            watchdog_seconds=watchdog_seconds,
+            metrics=metrics,
+            on_failure=self._tell_of_failure,
         )
-        labels = {
+        self.labels = {
             "name": runtime.metadata.name,
             "version": runtime.version,
             "sha256": runtime.sha256,
             "device": str(runtime.device),
             "precision": runtime.precision,
         }
-        metrics.model_loaded(labels, self.batcher.max_queued_items)
+
+    @property
+    def name(self) -> str:
+        """The name of its model."""
+        return self.runtime.metadata.name
 
     @property
     def is_alive(self) -> bool:
-        """Whether every device thread runs; not before start, and not after one of them failed."""
+        """Whether every device thread runs; not before start, and not after the device was lost."""
         return self._device.is_alive
 
     @property
     def is_ready(self) -> bool:
-        """Whether requests should be sent here; while draining those that come are still answered."""
-        return self.is_alive and not self.is_draining
+        """Whether requests should be sent here."""
+        return self.is_alive and not self.trouble
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any device thread runs; one that still does after stop must not meet Python's own end."""
+        return self._device.is_running
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the device was lost for good: by an error, or because a batch did not come back."""
+        return bool(self._device.failure)
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the device, for people; empty while all is well."""
+        return self._device.trouble
 
     def start(self) -> None:
         """Begin to answer."""
         self._device.start()
 
-    def drain(self) -> None:
-        """Ask load balancers to send nothing more; what comes is still answered, until stop."""
-        self.is_draining = True
-        self._metrics.ready(False)
-
     def stop(self) -> None:
-        """Finish what was admitted, refuse the rest, and wait for the device threads to end."""
-        self.batcher.close()
+        """Finish what was admitted, refuse the rest, and wait for the device threads, unless they hang."""
+        self.batcher.close(STOPPING)
         self._device.join(STOP_SECONDS)
+        if self.is_running:
+            self.batcher.abort(STOPPING)
 
     def when_failed(self, callback: Callable[[], None]) -> None:
-        """Have a function called, from a device thread, when the device is lost for good."""
+        """Have a function called, from any thread, when the device is lost for good."""
         self._failure_callbacks.append(callback)
 
     def _tell_of_failure(self) -> None:
-        self.has_failed = True
         for callback in self._failure_callbacks:
             callback()
 
     def decode(self, z: Float32Array, *, timeout_seconds: float) -> Future:
         """Decode latents, float32 (N, D), to images, uint8 (N, H, W, C).
 
-        Cancelling the future drops what the device has not come to.
+        Cancelling the future drops what the device has not come to. The caller holds places for the items;
+        see admission.
 
         Raises:
-            QueueFull: There is no room; at once.
+            NotReady: The engine was stopped; at once.
             DeadlineExceeded: The device did not come to it within `timeout_seconds`; when awaited.
             InferenceFailed: The device failed; when awaited.
         """
@@ -131,8 +157,13 @@ class Engine:
         self.batcher.submit(job)
         # The batcher looks at deadlines when it forms a batch; this answers even while the device hangs.
         expiry = loop.call_later(timeout_seconds, _expire, job)
-        job.future.add_done_callback(lambda _: expiry.cancel())
+        job.future.add_done_callback(lambda _: self._settle(job, expiry))
         return job.future
+
+    def _settle(self, job: Job, expiry: asyncio.TimerHandle) -> None:
+        expiry.cancel()
+        if job.num_waiting:  # it was cancelled, or its deadline passed
+            self.batcher.withdraw(job)
 
 
 def _expire(job: Job) -> None:

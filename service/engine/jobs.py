@@ -83,18 +83,12 @@ class Slice:
     stop: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Batch:
-    """What the device runs at once: slices of one or more jobs of one operation, in order.
-
-    Attributes:
-        is_part: It is a half of a batch that failed, and not what a thread took.
-    """
+    """What the device runs at once: slices of one or more jobs of one operation, in order."""
 
     operation: Operation
     slices: Sequence[Slice]
-    taken_seconds: float
-    is_part: bool = False
 
     def halves(self) -> "tuple[Batch, Batch]":
         """Two parts of nearly the same size, in order; a slice in the middle is cut."""
@@ -106,10 +100,7 @@ class Batch:
             room -= cut - piece.start
             left += [Slice(piece.job, piece.start, cut)] if cut > piece.start else []
             right += [Slice(piece.job, cut, piece.stop)] if cut < piece.stop else []
-        return (
-            Batch(self.operation, left, self.taken_seconds, is_part=True),
-            Batch(self.operation, right, self.taken_seconds, is_part=True),
-        )
+        return Batch(self.operation, left), Batch(self.operation, right)
 
     @property
     def num_items(self) -> int:

@@ -5,8 +5,11 @@ Everything that is wrong with an upload is found here, before it joins a batch.
 Shapes: N images, H height, W width, C channels.
 """
 
+import dataclasses
 import io
 import math
+import re
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from PIL import Image
@@ -14,20 +17,43 @@ from PIL import Image
 from service.checkpoint import UInt8Array
 from service.errors import BadImage, TooLarge
 from service.metadata import Preprocessing
-from service.preparation import (
-    DECODE_ERRORS,
-    as_array,
-    crop_box,
-    prepare,
-    upright,
-    upright_size,
-    with_channels,
-)
+from service.preparation import DECODE_ERRORS, Box, crop_box, prepare, upright_size
+from service.vae.formats.bmp import bmp_parts
+from service.vae.formats.jpeg import jpeg_parts
+from service.vae.formats.parts import Damaged, Parts
+from service.vae.formats.png import png_parts
+from service.vae.formats.webp import webp_parts
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/bmp": "BMP"}
-JPEG_FORMATS = ("JPEG", "MPO")
+PARTS: Mapping[str, Callable[[bytes], Parts]] = {
+    "PNG": png_parts,
+    "JPEG": jpeg_parts,
+    "WEBP": webp_parts,
+    "BMP": bmp_parts,
+}
+SIGNATURE = re.compile(
+    rb"(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<WEBP>RIFF.{4}WEBP)|(?P<BMP>BM)", re.DOTALL
+)
+PIXEL_BYTES = 4
+# A JPEG can be shrunk so many times while it is decoded, for a fraction of the time.
+SHRINKS = (8, 4, 2)
 # A shrunk picture keeps at least so many pixels for each one needed, along each side.
 MIN_SPARE_PIXELS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageLimits:
+    """What one uploaded image may have; all are checked before a pixel is decoded.
+
+    Attributes:
+        max_pixels: Width times height.
+        max_side: The longer of width and height, in pixels.
+        max_decode_bytes: What decoding may take at most, besides copies of the file.
+    """
+
+    max_pixels: int
+    max_side: int
+    max_decode_bytes: int
 
 
 def decode_image(
@@ -35,8 +61,8 @@ def decode_image(
     preprocessing: Preprocessing,
     image_shape: tuple[int, int, int],
     *,
+    limits: ImageLimits,
     media_type: str | None,
-    max_pixels: int,
     param: str | None = None,
 ) -> UInt8Array:
     """Decode one uploaded file and prepare it as training did; the first frame of an animation is taken.
@@ -48,8 +74,8 @@ def decode_image(
         content: A PNG, JPEG, WebP or BMP file.
         preprocessing: The checkpoint's own.
         image_shape: (C, H, W) of the network.
+        limits: Of the image.
         media_type: What the caller says it is, a key of FORMATS; None where nothing was said.
-        max_pixels: Of width times height, checked before decoding.
         param: The field to name in errors.
 
     Returns:
@@ -57,16 +83,15 @@ def decode_image(
 
     Raises:
         BadImage: Not a picture, damaged, or of another format than `media_type`.
-        TooLarge: More than `max_pixels`.
+        TooLarge: Over one of the limits.
     """
-    image = _open(content, media_type, param)
-    if image.width * image.height > max_pixels:
-        size = f"{image.width}x{image.height} = {image.width * image.height}"
-        raise TooLarge(f"the image has {size} pixels, at most {max_pixels} are allowed", param=param)
+    kind = _kind(content, media_type, param)
     try:
-        if image.format in JPEG_FORMATS:
-            return _prepare_shrunk(image, preprocessing, image_shape)
-        return prepare(image, preprocessing, image_shape)
+        parts = PARTS[kind](content)
+        box = crop_box(upright_size(parts.size, parts.orientation), preprocessing)
+        shrink = _shrink(box, image_shape) if kind == "JPEG" else 1
+        _check_size(parts, shrink, limits, param)
+        return _decode(parts, kind, shrink, box, image_shape)
     except DECODE_ERRORS as error:
         raise BadImage(f"the image is damaged: {_first_line(error)}", param=param) from None
 
@@ -89,41 +114,54 @@ def contact_sheet(images: UInt8Array) -> UInt8Array:
     return grid.reshape(1, rows * height, columns * width, channels)
 
 
-def _open(content: bytes, media_type: str | None, param: str | None) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(content), formats=tuple(FORMATS.values()))
-    except Image.DecompressionBombError as error:
-        raise TooLarge(f"the image has too many pixels: {_first_line(error)}", param=param) from None
-    except DECODE_ERRORS:
-        kinds = ", ".join(FORMATS)
-        raise BadImage(f"not an image of a kind that can be read ({kinds})", param=param) from None
-    found = "JPEG" if image.format in JPEG_FORMATS else image.format
-    if media_type is not None and found != FORMATS[media_type]:
-        raise BadImage(f"sent as {media_type}, but it is {found}", param=param)
-    return image
+def _kind(content: bytes, media_type: str | None, param: str | None) -> str:
+    """The format that a file's first bytes say, which must be what the caller said."""
+    found = SIGNATURE.match(content)
+    if found is None:
+        raise BadImage(f"not an image of a kind that can be read ({', '.join(FORMATS)})", param=param)
+    kind = str(found.lastgroup)
+    if media_type is not None and kind != FORMATS[media_type]:
+        raise BadImage(f"sent as {media_type}, but it is {kind}", param=param)
+    return kind
 
 
-def _prepare_shrunk(
-    image: Image.Image, preprocessing: Preprocessing, image_shape: tuple[int, int, int]
-) -> UInt8Array:
-    """Prepare a JPEG, which the decoder can scale by 1/2, 1/4 or 1/8 for a fraction of the time.
+def _check_size(parts: Parts, shrink: int, limits: ImageLimits, param: str | None) -> None:
+    width, height = parts.size
+    if min(parts.size) < 1:
+        raise Damaged(f"it is {width}x{height} pixels")
+    decode_bytes = parts.extra_bytes + math.ceil(width / shrink) * math.ceil(height / shrink) * PIXEL_BYTES
+    if max(parts.size) > limits.max_side:
+        problem = f"the image is {width}x{height} pixels, at most {limits.max_side} a side are allowed"
+    elif width * height > limits.max_pixels:
+        num_pixels = f"{width}x{height} = {width * height} pixels"
+        problem = f"the image has {num_pixels}, at most {limits.max_pixels} are allowed"
+    elif decode_bytes > limits.max_decode_bytes:
+        needed = f"{parts.description} of {width}x{height} pixels may take {decode_bytes} bytes to decode"
+        problem = f"{needed}, at most {limits.max_decode_bytes} are allowed: send a smaller one, or PNG"
+    else:
+        return
+    raise TooLarge(problem, param=param)
 
-    The crop stays where it is in the whole picture, even between two pixels of the shrunk one.
-    """
-    num_channels, height, width = image_shape
-    left, top, right, bottom = crop_box(upright_size(image), preprocessing)
+
+def _decode(parts: Parts, kind: str, shrink: int, box: Box, image_shape: tuple[int, int, int]) -> UInt8Array:
+    image = Image.open(io.BytesIO(parts.file), formats=(kind,))
+    if image.size != parts.size:
+        raise Damaged("it has two sizes")
+    if shrink > 1:
+        image.draft(None, (image.width // shrink, image.height // shrink))
+        width, height = upright_size(image.size, parts.orientation)  # rounded up by the decoder
+        left, top, right, bottom = (edge / shrink for edge in box)
+        # The crop stays where it is in the whole picture, even between two pixels of the shrunk one.
+        box = (left, top, min(right, width), min(bottom, height))
+    return prepare(image, box, image_shape, orientation=parts.orientation)
+
+
+def _shrink(box: Box, image_shape: tuple[int, int, int]) -> int:
+    """How many times smaller a picture may be decoded that is cropped to a box."""
+    _, height, width = image_shape
+    left, top, right, bottom = box
     spare = min((right - left) / width, (bottom - top) / height) / MIN_SPARE_PIXELS
-    if spare < 2:
-        return prepare(image, preprocessing, image_shape)
-    full_width = image.width
-    image.draft(None, (math.ceil(image.width / spare), math.ceil(image.height / spare)))
-    scale = 1 / round(full_width / image.width)  # the decoder's own; the size of its result is rounded up
-    image = upright(image)
-    box = (left * scale, top * scale, min(right * scale, image.width), min(bottom * scale, image.height))
-    outer = (math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3]))
-    inner = (box[0] - outer[0], box[1] - outer[1], box[2] - outer[0], box[3] - outer[1])
-    image = with_channels(image.crop(outer), num_channels)
-    return as_array(image.resize((width, height), Image.Resampling.BILINEAR, box=inner))
+    return next((shrink for shrink in SHRINKS if shrink <= spare), 1)
 
 
 def _first_line(error: BaseException) -> str:

@@ -114,6 +114,20 @@ def place_encoder(
     return _place(checkpoint, device, precision, "encode", problem)
 
 
+def native_precisions(device: torch.device) -> tuple[Precision, ...]:
+    """The precisions that a device has instructions for, fastest first.
+
+    Told by the hardware and not by a clock: replicas on one kind of machine must agree, since the bytes
+    of a seed depend on it.
+    """
+    if device.type == "cuda":
+        is_ampere = torch.cuda.get_device_capability(device) >= (8, 0)
+        since_ampere = (Precision.BFLOAT16, Precision.TF32) if is_ampere else ()
+        return (Precision.FLOAT16, *since_ampere, Precision.FLOAT32)
+    has_bfloat16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return (Precision.BFLOAT16, Precision.FLOAT32) if has_bfloat16 else (Precision.FLOAT32,)
+
+
 def _place(
     checkpoint: Checkpoint,
     device: torch.device,
@@ -122,7 +136,7 @@ def _place(
     problem: Callable[[Placed], str | None],
 ) -> tuple[Placed, list[str]]:
     refusals: list[str] = []
-    candidates = _fastest_first(device) if precision is Precision.AUTO else (precision, Precision.FLOAT32)
+    candidates = native_precisions(device) if precision is Precision.AUTO else (precision, Precision.FLOAT32)
     for candidate in dict.fromkeys(candidates):
         if candidate is Precision.TF32 and device.type != "cuda":
             refusals.append("tf32 is not used: only CUDA devices have it")
@@ -159,17 +173,3 @@ def _tried(
     except (RuntimeError, AttributeError, TypeError) as error:
         return None, str(error).strip().splitlines()[-1][:200]
     return (placed, None) if difference is None else (None, difference)
-
-
-def _fastest_first(device: torch.device) -> tuple[Precision, ...]:
-    """The precisions that a device has instructions for.
-
-    Told by the hardware and not by a clock: replicas on one kind of machine must agree, since the bytes
-    of a seed depend on it.
-    """
-    if device.type == "cuda":
-        is_ampere = torch.cuda.get_device_capability(device) >= (8, 0)
-        since_ampere = (Precision.BFLOAT16, Precision.TF32) if is_ampere else ()
-        return (Precision.FLOAT16, *since_ampere, Precision.FLOAT32)
-    has_bfloat16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return (Precision.BFLOAT16, Precision.FLOAT32) if has_bfloat16 else (Precision.FLOAT32,)

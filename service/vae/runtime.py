@@ -13,6 +13,7 @@ from service.checkpoint import Checkpoint
 from service.vae import buckets
 from service.vae.cpu import CpuExecutor, keep_freed_memory
 from service.vae.cuda import CudaExecutor
+from service.vae.faults import Fault, fault_of
 from service.vae.noise import draw_noise
 from service.vae.operations import Array, Arrays, Operation, Program, programs
 from service.vae.precision import Precision, place_decoder, place_encoder
@@ -133,8 +134,8 @@ class Runtime:
                 (images,) = self._run(Operation.DECODE, z[: sizes[-1]])
                 self._run(Operation.RECONSTRUCT, images)
                 is_slow = time.perf_counter() - started > SLOW_SECONDS
-            except torch.OutOfMemoryError:
-                if len(sizes) == 1:
+            except (RuntimeError, MemoryError) as error:
+                if len(sizes) == 1 or fault_of(error) is not Fault.OOM:
                     raise
                 sizes = sizes[:-1]
             else:

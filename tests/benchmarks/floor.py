@@ -20,10 +20,10 @@ import torch
 
 from service import checkpoint
 from service.metadata import Metadata
-from service.vae.images import decode_image
+from service.vae.images import ImageLimits, decode_image
 from service.vae.noise import draw_noise
 from service.vae.png import encode_png
-from service.vae.precision import Precision
+from service.vae.precision import Precision, native_precisions
 from tests.benchmarks import pictures
 from tests.benchmarks.bare import BareModule
 from tests.benchmarks.checkpoints import AS_WRITTEN, FAST
@@ -117,7 +117,7 @@ def _placed(
         (UNFROZEN, "float32", checkpoint.as_vae(loaded[AS_WRITTEN].module))
     ]
     for form, content in loaded.items():
-        for precision in (Precision.FLOAT32, Precision.BFLOAT16):
+        for precision in native_precisions(device):
             placed.append((form, str(precision), BareModule(content, device, precision)))
     return placed
 
@@ -216,8 +216,9 @@ def _codecs(loaded: checkpoint.Checkpoint, plan: Plan) -> Codecs:
 
 
 def _decode_image(content: bytes, metadata: Metadata) -> object:
+    limits = ImageLimits(max_pixels=10**7, max_side=10**4, max_decode_bytes=10**8)
     return decode_image(
-        content, metadata.preprocessing, metadata.image_shape, media_type="image/jpeg", max_pixels=10**7
+        content, metadata.preprocessing, metadata.image_shape, limits=limits, media_type="image/jpeg"
     )
 
 

@@ -83,6 +83,11 @@ class Server:
             content: bytes = answer.read()
         return content
 
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return self._process.pid
+
     def core_seconds(self) -> float:
         """Core seconds used so far."""
         return machine.session_core_seconds(self._process.pid)
@@ -135,6 +140,13 @@ def service(
         "VAE_MAX_QUEUED_ITEMS": str(128 * 64),
         **(environment or {}),
     }
+    arguments = ["-m", "service", "serve", "--port", "{port}"]
+    return Server("service", arguments, environment=settings, ready_path="/readyz")
+
+
+def as_shipped(checkpoint: Path, *, environment: Mapping[str, str] | None = None) -> Server:
+    """This project's service with every setting at its default, its log and its queue too."""
+    settings = {"VAE_CHECKPOINT": str(checkpoint), "VAE_DRAIN_SECONDS": "0", **(environment or {})}
     arguments = ["-m", "service", "serve", "--port", "{port}"]
     return Server("service", arguments, environment=settings, ready_path="/readyz")
 

@@ -1,8 +1,11 @@
 import gzip
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.replica import Replica
 
 NUM_IMAGES = 200
 
@@ -17,3 +20,10 @@ def real_images(real_data: Path) -> np.ndarray:
     num, height, width = np.frombuffer(content, ">u4", 3, 4)
     pixels = np.frombuffer(content, np.uint8, offset=16).reshape(num, height, width, 1)
     return pixels[:NUM_IMAGES]
+
+
+@pytest.fixture(scope="session")
+def replica(tiny_checkpoint: Path) -> Iterator[Replica]:
+    """A replica to put behind load balancers: it works on one request, and has room for one more."""
+    with Replica(tiny_checkpoint, "--max-queued-items", "2") as replica:
+        yield replica

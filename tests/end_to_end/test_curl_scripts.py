@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from tests.scrape import samples
 SCRIPTS = sorted((ROOT / "openapi" / "curl").glob("*.sh"))
 SECONDS = 60
 SIDE = 28
+KEY = "the-key/of+the=tests"
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 
@@ -161,6 +162,32 @@ def test_a_server_that_is_not_there_is_an_error_of_the_script(run_script: RunScr
     run_script("health", base_url="http://127.0.0.1:9", status=7)
 
 
+@pytest.fixture(scope="module")
+def locked_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """A server that whoever has the key can reach from anywhere."""
+    file = tmp_path_factory.mktemp("keys") / "keys"
+    file.write_text(f"an-older-key\n{KEY}\n")
+    device = str(request.config.getoption("--device"))
+    with LiveServer("--device", device, "--host", "0.0.0.0", "--api-keys-file", str(file)) as live:
+        yield live
+    assert KEY not in live.log()
+    assert "whoever reaches" not in live.log()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_a_script_sends_the_key_that_it_is_given(
+    run_script: RunScript, locked_server: LiveServer, script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = locked_server.url.replace("0.0.0.0", "127.0.0.1")
+    monkeypatch.setenv("API_KEY", KEY)
+    assert run_script(script.stem, base_url=url)
+    monkeypatch.setenv("API_KEY", "")
+    if script.stem not in ("health", "metrics"):
+        run_script(script.stem, base_url=url, status=22)
+
+
 def test_every_script_is_run_above() -> None:
     text = Path(__file__).read_text()
     assert SCRIPTS
@@ -177,7 +204,8 @@ def test_a_script_is_for_every_shell_and_says_what_it_shows(script: Path) -> Non
     assert "BASE_URL=${BASE_URL:-http://127.0.0.1:8000}" in lines
     calls = [line for line in lines if "curl " in line]
     assert calls
-    assert all("curl --fail-with-body -sS " in line for line in calls)
+    call = 'curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/'
+    assert all(call in line for line in calls)
     assert os.access(script, os.X_OK)
 
 

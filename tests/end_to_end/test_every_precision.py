@@ -12,6 +12,7 @@ import torch
 
 from service.checkpoint import MAX_LATENT_DIFFERENCE, MAX_PIXEL_DIFFERENCE, save, without_deprecation_warning
 from service.vae.noise import draw_noise
+from service.vae.precision import native_precisions
 from tests import tiny_vae
 from tests.live_server import LiveServer
 from tests.pictures import file_of, noise, picture, pixels_of
@@ -51,6 +52,8 @@ def precise(request: pytest.FixtureRequest, file: Path) -> Iterator[tuple[str, h
     device = str(request.config.getoption("--device"))
     if request.param not in PRECISIONS[device.partition(":")[0]]:
         pytest.skip(f"{request.param} is not for {device}")
+    if request.param not in native_precisions(torch.device(device)):
+        pytest.skip(f"this {device} has no instructions for {request.param}")
     flags = ("--checkpoint", str(file), "--device", device, "--precision", request.param)
     with (
         LiveServer(*flags, "--encode-precision", request.param) as live,

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from service.metadata import Preprocessing
-from service.vae.images import decode_image
+from service.vae.images import ImageLimits, decode_image
 from tests.pictures import file_of, noise, picture
 from training.data.preparation import prepare
 
+LIMITS = ImageLimits(max_pixels=10**6, max_side=10**4, max_decode_bytes=2**24)
 CROPS = ["none", "square", 20, 27, 28, 500]
 SIZES = [(40, 30), (31, 44), (29, 29), (28, 28), (101, 28), (27, 30)]
 
@@ -48,7 +49,7 @@ FILES = {
 
 def assert_same(content: bytes, crop: str | int, image_shape: tuple[int, int, int]) -> None:
     preprocessing = Preprocessing(crop=crop)
-    served = decode_image(content, preprocessing, image_shape, media_type=None, max_pixels=10**6)
+    served = decode_image(content, preprocessing, image_shape, limits=LIMITS, media_type=None)
     trained = prepare(Image.open(io.BytesIO(content)), preprocessing=preprocessing, image_shape=image_shape)
     np.testing.assert_array_equal(served.transpose(2, 0, 1), trained)
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from service.preparation import prepare
 from tests.live_server import ROOT, LiveServer
 from tests.pictures import pixels_of
+from training.config import DataConfig
+from training.data.preparation import prepare
 from training.export import stored_config
 from training.lightning_module import VAETraining, as_unit_range
 
@@ -64,17 +65,18 @@ def test_the_served_export_agrees_with_the_eager_network_on_real_pictures(run: P
         figures, decoded = over_http(live.url, files)
 
     config = eager.config.data
-    prepared = np.stack(
-        [prepare(Image.open(file), config.preprocessing, config.image_shape) for file in files]
-    )
+    prepared = np.stack([prepared_by_training(file, config) for file in files])
     with torch.inference_mode():
-        mu, log_var = eager.model.encode(
-            as_unit_range(torch.from_numpy(prepared.transpose(0, 3, 1, 2).copy()))
-        )
+        mu, log_var = eager.model.encode(as_unit_range(torch.from_numpy(prepared)))
         pixels = (torch.sigmoid(eager.model.decode_logits(mu)) * 255).round()
     np.testing.assert_allclose(figures[:, 0], mu, atol=1e-3, rtol=0)
     np.testing.assert_allclose(figures[:, 1], log_var, atol=1e-3, rtol=0)
     np.testing.assert_allclose(decoded, pixels.permute(0, 2, 3, 1), atol=1, rtol=0)
+
+
+def prepared_by_training(file: Path, config: DataConfig) -> np.ndarray:
+    with Image.open(file) as image:
+        return prepare(image, preprocessing=config.preprocessing, image_shape=config.image_shape)
 
 
 def is_exported(path: Path, run: Path) -> bool:

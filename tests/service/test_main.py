@@ -1,5 +1,6 @@
 """The commands: what works, and one line with exit status 3 for what cannot."""
 
+import hashlib
 import json
 import socket
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import torch
 
 from service.__main__ import EXIT_CONFIGURATION, main
 from service.settings import SHIPPED_CHECKPOINT, Settings
-from tests import tiny_vae
+from tests import planted, tiny_vae
 
 
 @pytest.fixture
@@ -63,15 +64,37 @@ def test_a_bad_variable_is_named(capsys: pytest.CaptureFixture[str], monkeypatch
     assert "VAE_PNG_COMPRESSION" in fail(capsys, "openapi")
 
 
+def test_keys_that_cannot_be_used_are_one_line_without_the_keys(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_API_KEYS", "se cret")
+    line = fail(capsys, "openapi")
+    assert "VAE_API_KEYS" in line
+    assert "se cret" not in line
+
+
+def test_help_shows_no_key(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAE_API_KEYS", "secret")
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    assert "secret" not in capsys.readouterr().out
+
+
 def test_a_missing_checkpoint_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     missing = str(tmp_path / "nowhere.pt")
     for arguments in (["serve", "--port", "0", "--checkpoint", missing], ["inspect", missing]):
         assert missing in fail(capsys, *arguments)
 
 
+def test_a_missing_file_of_keys_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    missing = str(tmp_path / "nowhere")
+    assert missing in fail(capsys, "serve", "--port", "0", "--api-keys-file", missing)
+
+
 def test_a_checkpoint_of_another_sha256_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    line = fail(capsys, "serve", "--port", "0", "--checkpoint-sha256", "0" * 64)
+    line = fail(capsys, "serve", "--port", "0", "--checkpoint-sha256", f"{64 * '0'},{64 * 'a'}")
     assert "sha256" in line
+    assert hashlib.sha256(SHIPPED_CHECKPOINT.read_bytes()).hexdigest() in line
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -110,6 +133,30 @@ def test_inspect_prints_the_metadata_as_json(
     assert shown["image_shape"] == [3, 8, 8]
     assert shown["bytes"] == tiny_checkpoint.stat().st_size
     assert len(shown["sha256"]) == 64
+    assert shown["parameters"] == 4 * 192 + 64 * 4
+    assert shown["weight_bytes"] == 4 * (4 * 192 + 64 * 4 + 4)
+    assert shown["operators"]["aten::matmul"] == "allowed"
+    assert set(shown["operators"].values()) == {"allowed"}
+
+
+def test_inspect_shows_the_operators_for_which_a_checkpoint_would_be_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    sentinel = tmp_path / "sentinel"
+    module = planted.scripted(planted.InDecode(sentinel))
+    path = str(planted.planted(tiny_checkpoint, tmp_path / "model.pt", module))
+    assert main(["inspect", path]) == EXIT_CONFIGURATION
+    output = capsys.readouterr()
+    assert json.loads(output.out)["operators"]["aten::from_file"] == "refused"
+    assert output.err.startswith(
+        "error: the checkpoint cannot be used: module.decode: uses aten::from_file, which a checkpoint may"
+    )
+    assert len(output.err.splitlines()) == 1
+    assert fail(capsys, "serve", "--port", "0", "--checkpoint", path) == output.err.rstrip()
+    assert main(["inspect", path, "--allowed-operators", "aten::from_file"]) == 0
+    monkeypatch.setenv("VAE_ALLOWED_OPERATORS", "aten::from_file")
+    assert main(["inspect", path]) == 0
+    assert not sentinel.exists()
 
 
 def test_openapi_is_written_to_a_file_or_to_standard_output(

@@ -1,14 +1,19 @@
 """Every metric in one place, with all its labels from the start, and few enough to scrape often."""
 
 import re
+import socket
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 import service
 from service.metrics import (
     BATCH_OPERATIONS,
+    CANCELLED_STAGES,
     CODEC_STAGES,
+    DEVICE_FAILURES,
     REJECTIONS,
     REQUEST_OPERATIONS,
     SIZES,
@@ -45,7 +50,7 @@ def test_every_name_has_the_prefix_and_help() -> None:
         name for name, words in re.findall(r"^# HELP (\S+) (.+)$", text, re.M) if words.endswith(".")
     }
     assert names
-    assert all(name.startswith("vae_") for name in names)
+    assert all(name.startswith(("vae_", "process_")) for name in names)
     assert documented == names
 
 
@@ -55,6 +60,8 @@ def test_every_name_has_the_prefix_and_help() -> None:
         ("vae_request_duration_seconds_count", "operation", REQUEST_OPERATIONS),
         ("vae_rejected_total", "reason", REJECTIONS),
         ("vae_codec_seconds_count", "stage", CODEC_STAGES),
+        ("vae_device_failures_total", "kind", DEVICE_FAILURES),
+        ("vae_cancelled_total", "stage", CANCELLED_STAGES),
         ("vae_device_seconds_count", "operation", BATCH_OPERATIONS),
         ("vae_batch_items_count", "operation", BATCH_OPERATIONS),
         ("vae_padding_items_total", "operation", BATCH_OPERATIONS),
@@ -67,8 +74,8 @@ def test_every_label_exists_from_the_start_at_zero(name: str, label: str, values
 
 def test_a_request_is_counted_by_operation_and_status() -> None:
     metrics = Metrics()
-    metrics.request_finished("sample", 200, 0.25)
-    metrics.request_finished("sample", 422, 0.5)
+    metrics.request_finished("sample", 200, 0.25, "a")
+    metrics.request_finished("sample", 422, 0.5, "b" * 200)
     found = samples(metrics.render())
     assert found['vae_requests_total{code="200",operation="sample"}'] == 1
     assert found['vae_requests_total{code="422",operation="sample"}'] == 1
@@ -92,23 +99,65 @@ def test_the_other_events_are_counted() -> None:
     metrics = Metrics()
     metrics.rejected("queue_full")
     metrics.codec_finished("decode_image", 0.5)
-    metrics.queued(7)
+    metrics.queued(9)
+    metrics.queued(-2)
     metrics.job_started(0.25)
-    metrics.job_cancelled()
-    metrics.batch_failed()
-    metrics.ready(True)
+    metrics.job_cancelled("queued")
+    metrics.device_failed("hang")
+    metrics.ready_where(lambda: True)
+    metrics.reloaded("refused")
     labels = {"name": "a", "version": "b", "sha256": "c", "device": "cpu", "precision": "float32"}
-    metrics.model_loaded(labels, 512)
+    metrics.model_served(labels, 512, {"decode": lambda: 16})
+    metrics.model_served({**labels, "name": "other"}, 100, dict.fromkeys(BATCH_OPERATIONS, lambda: 8))
+    metrics.model_loaded(2.5)
+    metrics.built({"version": "1", "torch": "2", "cuda": "", "python": "3"})
+    metrics.device_memory_is("allocated", lambda: 1000)
+    metrics.model_retired({**labels, "name": "other"}, 100)
     found = samples(metrics.render())
     assert found['vae_rejected_total{reason="queue_full"}'] == 1
     assert found['vae_codec_seconds_sum{stage="decode_image"}'] == 0.5
     assert found["vae_queued_items"] == 7
     assert found["vae_queue_seconds_sum"] == 0.25
-    assert found["vae_cancelled_total"] == found["vae_batch_failures_total"] == found["vae_ready"] == 1
+    assert found['vae_cancelled_total{stage="queued"}'] == found["vae_ready"] == 1
+    assert found['vae_device_failures_total{kind="hang"}'] == 1
     assert found["vae_queue_capacity_items"] == 512
+    assert [name for name in found if name.startswith("vae_model_info")] == [
+        'vae_model_info{device="cpu",name="a",precision="float32",sha256="c",version="b"}'
+    ]
+    assert [(name, size) for name, size in found.items() if name.startswith("vae_largest")] == [
+        ('vae_largest_batch_items{model="a",operation="decode"}', 16)
+    ]
+    assert found["vae_model_load_seconds"] == 2.5
+    assert found['vae_build_info{cuda="",python="3",torch="2",version="1"}'] == 1
+    assert found['vae_device_memory_bytes{kind="allocated"}'] == 1000
+    assert found['vae_model_reloads_total{result="refused"}'] == 1
+
+
+def test_a_request_is_an_exemplar_where_openmetrics_is_asked_for() -> None:
+    metrics = Metrics()
+    metrics.request_finished("sample", 200, 0.25, "an-id")
+    metrics.request_finished("decode", 200, 0.25, "x" * 128)  # longer than an exemplar may be
+    asked = "application/openmetrics-text; version=1.0.0"
+    assert metrics.media_type(asked).startswith("application/openmetrics-text")
+    families = openmetrics(metrics.render(asked).decode())
+    exemplars = [sample.exemplar for family in families for sample in family.samples if sample.exemplar]
+    assert [(exemplar.labels, exemplar.value) for exemplar in exemplars] == [({"request_id": "an-id"}, 0.25)]
+    assert metrics.media_type("*/*").startswith("text/plain; version=0.0.4")
+    assert samples(metrics.render("*/*")).keys() == samples(metrics.render()).keys()
+
+
+def test_scrapes_may_have_a_port_of_their_own() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    metrics = Metrics()
+    close = metrics.listen("127.0.0.1", port)
+    found = samples(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+    close()
+    assert found['vae_requests_total{code="200",operation="sample"}'] == 0
 
 
 def test_two_registries_share_nothing() -> None:
     first, second = Metrics(), Metrics()
-    first.job_cancelled()
-    assert samples(second.render())["vae_cancelled_total"] == 0
+    first.job_cancelled("queued")
+    assert samples(second.render())['vae_cancelled_total{stage="queued"}'] == 0

@@ -10,7 +10,15 @@ from service.vae.precision import Precision
 
 WRONG = [
     ("port", "70000"),
+    ("metrics_port", "0"),
     ("port", "http"),
+    ("metrics_port", "70000"),
+    ("cors_origins", ""),
+    ("cors_origins", "example.org"),
+    ("cors_origins", "https://example.org/"),
+    ("cors_origins", "https://example.org/page"),
+    ("cors_origins", "https://Example.org"),
+    ("cors_origins", "https://a.org https://b.org"),
     ("device", "gpu"),
     ("device", "cuda:"),
     ("device", "cuda:x"),
@@ -20,10 +28,16 @@ WRONG = [
     ("max_images", "0"),
     ("max_body_bytes", "10"),
     ("max_image_pixels", "0"),
+    ("max_image_pixels", "67108865"),
+    ("max_image_side", "0"),
+    ("max_decode_bytes", "100"),
     ("max_batch_size", "0"),
     ("max_queued_items", "-1"),
     ("request_timeout_seconds", "0"),
     ("drain_seconds", "-1"),
+    ("watch_seconds", "-1"),
+    ("shutdown_grace_seconds", "-1"),
+    ("watchdog_seconds", "0"),
     ("device_threads", "0"),
     ("codec_threads", "0"),
     ("png_compression", "4"),
@@ -31,6 +45,10 @@ WRONG = [
     ("log_format", "xml"),
     ("log_level", "loud"),
     ("checkpoint_sha256", "abc"),
+    ("checkpoint_sha256", ""),
+    ("checkpoint_sha256", f"{64 * 'a'},{64 * 'g'}"),
+    ("allowed_operators", "from_file"),
+    ("allowed_operators", "aten::"),
 ]
 
 
@@ -39,6 +57,8 @@ def test_the_defaults_are_the_limits_of_the_contract() -> None:
     assert settings.max_images == 64
     assert settings.max_body_bytes == 10 * 2**20
     assert settings.max_image_pixels == 16_000_000
+    assert settings.max_image_side == 8192
+    assert settings.max_decode_bytes == 64 * 2**20
     assert settings.request_timeout_seconds == 30
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
 
@@ -74,13 +94,30 @@ def test_a_wrong_value_in_the_environment_is_named(
 
 
 def test_every_setting_with_limits_has_a_wrong_value_above() -> None:
-    free = {"checkpoint", "host"}
+    free = {"checkpoint", "default_model", "host", "api_keys", "api_keys_file"}
     assert {name for name, _ in WRONG} == set(Settings.model_fields) - free
+
+
+@pytest.mark.parametrize("separator", [",", ", ", " ", "\n"])
+def test_a_list_is_separated_by_commas_or_spaces(separator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAE_CHECKPOINT_SHA256", separator.join([64 * "a", 64 * "B"]))
+    monkeypatch.setenv("VAE_ALLOWED_OPERATORS", separator.join(["aten::save", "torch.classes.cuda.Stream"]))
+    assert Settings().checkpoint_sha256 == (64 * "a", 64 * "B")
+    assert Settings().allowed_operators == ("aten::save", "torch.classes.cuda.Stream")
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:11"])
 def test_devices_that_there_may_be_are_taken(device: str) -> None:
     assert Settings(device=device).device == device
+
+
+@pytest.mark.parametrize("as_variable", [True, False], ids=["variable", "flag"])
+def test_origins_are_a_list_with_commas(as_variable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "https://a.org, http://localhost:3000,http://[::1]:80,"
+    if as_variable:
+        monkeypatch.setenv("VAE_CORS_ORIGINS", text)
+    settings = Settings() if as_variable else Settings(cors_origins=text)
+    assert settings.cors_origins == ("https://a.org", "http://localhost:3000", "http://[::1]:80")
 
 
 def test_the_log_level_is_taken_in_any_case() -> None:

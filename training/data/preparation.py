@@ -5,6 +5,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from service.metadata import Preprocessing
+from service.preparation import crop_box, exif_orientation, load_pixels, upright_size
 from service.preparation import prepare as prepare_picture
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -18,4 +19,9 @@ def prepare(
     Raises:
         OSError: The file behind the picture is truncated or damaged.
     """
-    return np.ascontiguousarray(prepare_picture(picture, preprocessing, image_shape).transpose(2, 0, 1))
+    load_pixels(picture)  # a PNG may say after its pixels how it is oriented
+    exif = picture.info.get("exif")
+    orientation = exif_orientation(exif) if isinstance(exif, bytes) else 1
+    box = crop_box(upright_size(picture.size, orientation), preprocessing)
+    prepared = prepare_picture(picture, box, image_shape, orientation=orientation)
+    return np.ascontiguousarray(prepared.transpose(2, 0, 1))

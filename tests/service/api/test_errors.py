@@ -15,7 +15,7 @@ from torch import Tensor
 from service import checkpoint
 from service.api.errors import STATUSES
 from service.app import create_app
-from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint, ServiceError
+from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint, InvalidKeys, ServiceError
 from service.settings import Settings
 from tests import tiny_vae
 from tests.conftest import RunningApp
@@ -29,8 +29,10 @@ pytestmark = pytest.mark.anyio
 CONTRACT = {
     "BadBody": 400,
     "BadImage": 400,
+    "Unauthorized": 401,
     "ModelNotFound": 404,
     "NotAcceptable": 406,
+    "BodyTooLate": 408,
     "TooLarge": 413,
     "UnsupportedMediaType": 415,
     "InvalidValue": 422,
@@ -40,7 +42,7 @@ CONTRACT = {
     "DeadlineExceeded": 504,
 }
 # Met before there are requests.
-AT_THE_START = {InvalidCheckpoint, DeviceNotFound, CannotListen}
+AT_THE_START = {InvalidCheckpoint, DeviceNotFound, CannotListen, InvalidKeys}
 POISON = 99.0
 
 
@@ -125,7 +127,7 @@ async def test_a_full_queue_is_429_with_a_whole_number_of_seconds_to_wait(
     tiny_checkpoint: Path, device: torch.device
 ) -> None:
     app = create_app(Settings(checkpoint=tiny_checkpoint, device=str(device), max_queued_items=2))
-    engine = app.state.service.engine
+    engine = app.state.service.models.default
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         first = asyncio.create_task(client.post("/sample", json={"n": 2}))  # waits: the device is not started
@@ -150,7 +152,7 @@ async def test_a_deadline_that_passed_is_504(running_app: RunningApp) -> None:
 
 async def test_a_stopped_engine_is_503_with_retry_after(running_app: RunningApp) -> None:
     async with running_app() as (app, client):
-        app.state.service.engine.stop()
+        app.state.service.models.default.stop()
         answer = await client.post("/sample", json={})
         assert_problem(answer, 503)
         assert int(answer.headers["retry-after"]) >= 1
@@ -188,7 +190,7 @@ async def test_a_failing_device_is_500_without_internals_and_the_next_request_wo
         assert "secret of the device" in caplog.text
         assert (await client.post("/decode", json={"z": [[0, 0, 0, 0]]})).status_code == 200
         found = samples((await client.get("/metrics")).text)
-        assert found["vae_batch_failures_total"] == 1
+        assert found['vae_device_failures_total{kind="other"}'] == 1
 
 
 async def test_a_fault_of_ours_is_500_without_internals_and_with_its_id_in_the_log(

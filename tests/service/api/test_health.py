@@ -52,8 +52,9 @@ async def test_models_lists_what_is_served_with_the_limits(
         "max_images": 64,
         "max_body_bytes": 10 * 2**20,
         "max_image_pixels": 16_000_000,
+        "max_image_side": 8192,
+        "max_decode_bytes": 64 * 2**20,
         "request_timeout_seconds": 30.0,
-        "max_queued_items": 8 * 64,
     }
 
 

@@ -36,6 +36,11 @@ def assert_common_headers(answer: httpx.Response) -> None:
     assert re.fullmatch(r"[0-9a-f]{12}", answer.headers["x-model-version"])
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert answer.headers["content-security-policy"].endswith("frame-ancestors 'none'")
+    assert len(set(answer.headers)) == len(answer.headers.multi_items())
     assert int(answer.headers["content-length"]) == len(answer.content)
 
 
@@ -49,6 +54,14 @@ async def test_every_answer_has_the_common_headers(client: httpx.AsyncClient, op
 @pytest.mark.parametrize("path", ["/livez", "/metrics", "/models", "/nowhere", "/docs", "/openapi.json", "/"])
 async def test_other_answers_have_them_too(client: httpx.AsyncClient, path: str) -> None:
     assert_common_headers(await client.get(path))
+
+
+@pytest.mark.parametrize("path", ["/livez", "/sample", "/nowhere", "/swagger-ui/swagger-ui.css"])
+async def test_no_answer_but_the_page_of_documents_may_load_anything(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    policy = (await client.get(path)).headers["content-security-policy"]
+    assert policy == "default-src 'none'; frame-ancestors 'none'"
 
 
 @operations
@@ -154,7 +167,7 @@ async def test_a_client_that_leaves_in_its_upload_is_no_error_of_ours(
         with caplog.at_level(logging.WARNING):
             await leave_while_uploading(app)
         found = samples((await client.get("/metrics")).text)
-    assert not [series for series in found if 'code="500"' in series]
+    assert not [series for series, num in found.items() if 'code="500"' in series and num]
     assert found['vae_requests_total{code="499",operation="encode"}'] == 1
     assert caplog.records == []
 
@@ -163,7 +176,7 @@ async def test_a_client_that_leaves_while_it_waits_is_not_computed(
     tiny_checkpoint: Path, device: torch.device
 ) -> None:
     app = create_app(Settings(checkpoint=tiny_checkpoint, device=str(device), precision="float32"))
-    engine, metrics = app.state.service.engine, app.state.service.metrics
+    engine, metrics = app.state.service.models.default, app.state.service.metrics
     # The device is not started yet, so the job waits until its client has gone.
     with anyio.fail_after(2):
         await leave_while_waiting(app)
@@ -171,7 +184,7 @@ async def test_a_client_that_leaves_while_it_waits_is_not_computed(
     await engine.decode(draw_noise(0, 1, 4), timeout_seconds=30)
     engine.stop()
     found = samples(metrics.render())
-    assert found["vae_cancelled_total"] == 1
+    assert found['vae_cancelled_total{stage="queued"}'] == 1
     assert found['vae_batch_items_sum{operation="decode"}'] == 1
 
 

@@ -215,7 +215,7 @@ async def test_a_client_may_set_its_own_deadline(client: httpx.AsyncClient) -> N
     assert_problem(answer, 504, words="deadline")
 
 
-@pytest.mark.parametrize("sent", ["0", "-1", "soon", "nan", "1e3", ""])
+@pytest.mark.parametrize("sent", ["0", "-1", "soon", "nan", "1e9", ""])
 async def test_a_deadline_that_is_no_number_of_milliseconds_is_named(
     client: httpx.AsyncClient, sent: str
 ) -> None:

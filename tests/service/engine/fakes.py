@@ -1,16 +1,23 @@
 """Hand-written stand-ins: a clock that is moved by hand, a loop that calls at once, a future that counts."""
 
+import asyncio
 import dataclasses
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from service.engine.batcher import Batcher
-from service.engine.jobs import Batch, Job
+from service.engine.device import Device
+from service.engine.jobs import Batch, Job, Result
+from service.engine.pace import Pace
 from service.metrics import Metrics
-from service.vae.operations import Operation
+from service.vae.operations import Array, Arrays, Operation
 
 NO_DEADLINE = 1e9
+POISON = -1.0
+BUCKET = 4
+LONG_SECONDS = 30
 
 
 class Clock:
@@ -69,15 +76,14 @@ def make_batcher(
     clock: Clock | None = None,
     *,
     limit: int = 8,
-    max_queued_items: int = 1000,
     num_lanes: int = 1,
     min_share: int = 1,
     metrics: Metrics | None = None,
 ) -> Batcher:
     return Batcher(
         dict.fromkeys(Operation, limit),
-        max_queued_items=max_queued_items,
         num_lanes=num_lanes,
+        pace=Pace(num_lanes, dict.fromkeys(Operation, limit)),
         min_shares=dict.fromkeys(Operation, min_share),
         metrics=metrics or Metrics(),
         clock=clock or Clock(),
@@ -107,3 +113,109 @@ def answers(batch: Batch) -> tuple[np.ndarray, ...]:
 def items_of(batch: Batch, job: Job) -> list[int]:
     """The indices of a job's items that are in a batch."""
     return [index for piece in batch.slices if piece.job is job for index in range(piece.start, piece.stop)]
+
+
+class FakeRuntime:
+    """Doubles its rows.
+
+    Args:
+        num_staged: As of a Runtime.
+        fault: What goes wrong with rows, None for nothing; by default ValueError where POISON is among them.
+        fails_late: Whether it does so while it is waited for, and not at launch.
+        seconds: What a batch takes, if it is `clock` that tells.
+        clock: Moved on by each batch.
+
+    Attributes:
+        gate: While it is cleared, no batch comes back.
+        events: What it was asked, by the first number of the rows.
+        threads: The names of the threads that were prepared.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_staged: int = 0,
+        fault: Callable[[Array], BaseException | None] | None = None,
+        fails_late: bool = False,
+        seconds: float = 0,
+        clock: Clock | None = None,
+    ) -> None:
+        self.num_staged = num_staged
+        self.gate = threading.Event()
+        self.gate.set()
+        self.events: list[str] = []
+        self.threads: list[str] = []
+        self._fault = fault or poisoned
+        self._fails_late = fails_late
+        self._seconds = seconds
+        self._clock = clock or Clock()
+
+    @property
+    def num_runs(self) -> int:
+        """How many batches, and parts of batches, it was given."""
+        return len([event for event in self.events if event.startswith("launch")])
+
+    def prepare_thread(self) -> None:
+        self.threads.append(threading.current_thread().name)
+
+    def bucket(self, operation: Operation, num: int) -> int:
+        return max(BUCKET, num)
+
+    def launch(self, operation: Operation, parts: Sequence[Array]) -> Callable[[], Arrays]:
+        rows = np.concatenate(parts)
+        first = int(rows[0, 0])
+        self.events.append(f"launch {first}")
+        fault = self._fault(rows)
+        if fault is not None and not self._fails_late:
+            raise fault
+
+        def wait() -> Arrays:
+            self.events.append(f"wait {first}")
+            self._clock.now += self._seconds
+            assert self.gate.wait(LONG_SECONDS)
+            if fault is not None:
+                raise fault
+            return (2 * rows,)
+
+        return wait
+
+
+def poisoned(rows: Array) -> BaseException | None:
+    """What goes wrong where POISON is among the rows."""
+    return ValueError("a batch that cannot be") if POISON in rows else None
+
+
+def make_device(
+    runtime: FakeRuntime,
+    metrics: Metrics | None = None,
+    *,
+    num_lanes: int = 1,
+    limit: int = BUCKET,
+    watchdog_seconds: float = LONG_SECONDS,
+    on_failure: Callable[[], None] = lambda: None,
+) -> tuple[Batcher, Device]:
+    """A queue and the threads that work on it, not yet started."""
+    metrics = metrics or Metrics()
+    limits = dict.fromkeys(Operation, limit)
+    batcher = Batcher(limits, num_lanes=num_lanes, pace=Pace(num_lanes, limits), metrics=metrics)
+    return batcher, Device(
+        runtime,
+        batcher,
+        num_lanes=num_lanes,
+        watchdog_seconds=watchdog_seconds,
+        metrics=metrics,
+        on_failure=on_failure,
+    )
+
+
+def job_of(*numbers: float, operation: Operation = Operation.DECODE) -> Job:
+    """A job of the running event loop, one number an item."""
+    loop = asyncio.get_running_loop()
+    rows = np.array(numbers, np.float32).reshape(-1, 1)
+    return Job(operation, rows, loop.create_future(), loop, 1e12, loop.time())
+
+
+async def outcome(job: Job) -> Result | BaseException:
+    """What a job was resolved with."""
+    (only,) = await asyncio.wait_for(asyncio.gather(job.future, return_exceptions=True), LONG_SECONDS)
+    return only

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.engine.batcher import OLDEST_SHARE, Batcher
 from service.engine.jobs import Batch, Job, Result
-from service.errors import DeadlineExceeded, InferenceFailed, NotReady, QueueFull
+from service.errors import DeadlineExceeded, InferenceFailed, NotReady
 from service.metrics import Metrics
 from service.vae.operations import Operation
 from tests.scrape import samples
@@ -148,42 +148,31 @@ def test_a_busy_lane_gets_no_share() -> None:
     assert take(batcher).num_items == 6
 
 
-def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
-    clock = Clock()
-    batcher = make_batcher(clock, limit=8, max_queued_items=20)
-    batcher.submit(make_job(8))
-    batch = take(batcher)
-    clock.now += 2  # 8 items in 2 seconds: 4 a second
-    batcher.finish(batch, answers(batch))
-    submit(batcher, [make_job(15), make_job(5)])
-    refused = make_job(1)
-    with pytest.raises(QueueFull, match=r"20 of 20 places are taken, 1 more") as caught:
-        batcher.submit(refused)
-    assert caught.value.retry_after_seconds == pytest.approx(20 / 4)
-    assert batcher.num_queued == 20
-    assert refused.future.outcomes == []
-
-
-def test_several_lanes_work_a_backlog_off_sooner() -> None:
-    clock = Clock()
-    batcher = make_batcher(clock, limit=4, max_queued_items=20, num_lanes=2)
-    batcher.submit(make_job(8))
-    batches = [take(batcher), take(batcher)]
-    clock.now += 2  # two lanes with 4 items in 2 seconds each: 4 a second
-    for batch in batches:
-        batcher.finish(batch, answers(batch))
+def test_the_backlog_takes_what_its_items_take_at_the_pace_of_their_operation() -> None:
+    batcher = make_batcher(limit=4)
     batcher.submit(make_job(20))
-    with pytest.raises(QueueFull) as caught:
-        batcher.submit(make_job(1))
-    assert caught.value.retry_after_seconds == pytest.approx(20 / 4)
-
-
-def test_items_that_left_the_queue_make_room() -> None:
-    batcher = make_batcher(limit=8, max_queued_items=8)
-    batcher.submit(make_job(8))
+    assert batcher.backlog_seconds() == 0  # nothing is known yet
+    batcher.pace.learn(Operation.DECODE, 4, 1.0)
+    batcher.pace.learn(Operation.ENCODE, 4, 0.5)
+    batcher.submit(make_job(16, operation=Operation.ENCODE))
+    assert batcher.backlog_seconds() == pytest.approx(20 / 4 + 16 / 8)
     take(batcher)
-    batcher.submit(make_job(8))
-    assert batcher.num_queued == 8
+    assert batcher.backlog_seconds() == pytest.approx(16 / 4 + 16 / 8)
+
+
+def test_a_withdrawn_job_gives_up_what_waits_of_it() -> None:
+    metrics = Metrics()
+    batcher, job, other = make_batcher(limit=4, metrics=metrics), make_job(8), make_job(2, first=50)
+    batcher.submit(job)
+    taken = take(batcher)
+    batcher.submit(other)
+    job.future.cancel()
+    batcher.withdraw(job)
+    assert batcher.num_queued == 2
+    batcher.withdraw(job)  # a second time, nothing is left
+    batcher.finish(taken, answers(taken))
+    assert [piece.job for piece in take(batcher).slices] == [other]
+    assert samples(metrics.render())['vae_cancelled_total{stage="running"}'] == 1
 
 
 def test_a_job_whose_deadline_passed_never_reaches_the_device() -> None:
@@ -219,11 +208,12 @@ def test_a_cancelled_job_does_not_shift_its_neighbours() -> None:
     assert_answered(before)
     assert_answered(after)
     assert cancelled.future.outcomes == []
-    assert samples(metrics.render())["vae_cancelled_total"] == 1
+    assert samples(metrics.render())['vae_cancelled_total{stage="queued"}'] == 1
 
 
 def test_a_job_cancelled_in_a_batch_does_not_shift_its_neighbours() -> None:
-    batcher = make_batcher()
+    metrics = Metrics()
+    batcher = make_batcher(metrics=metrics)
     before, cancelled, after = (make_job(2, first=10 * index) for index in range(3))
     submit(batcher, [before, cancelled, after])
     batch = take(batcher)
@@ -232,6 +222,9 @@ def test_a_job_cancelled_in_a_batch_does_not_shift_its_neighbours() -> None:
     assert_answered(before)
     assert_answered(after)
     assert cancelled.future.outcomes == []
+    found = samples(metrics.render())
+    assert found['vae_cancelled_total{stage="running"}'] == 1
+    assert found['vae_cancelled_total{stage="queued"}'] == 0
 
 
 def test_what_waits_of_a_cancelled_job_is_dropped() -> None:
@@ -275,26 +268,52 @@ def test_a_split_job_fails_once_though_its_other_batches_succeed() -> None:
 def test_a_closed_batcher_admits_nothing_and_serves_what_waits() -> None:
     batcher, job = make_batcher(), make_job(3)
     batcher.submit(job)
-    batcher.close()
-    with pytest.raises(NotReady):
+    batcher.close("over")
+    with pytest.raises(NotReady, match="over"):
         batcher.submit(make_job(1))
     work_off(batcher)
     assert_answered(job)
     assert batcher.take() is None
 
 
-def test_closing_with_an_error_resolves_what_waits_with_it() -> None:
+def test_aborting_answers_what_waits_and_what_was_taken_and_admits_nothing() -> None:
     batcher = make_batcher(limit=4)
     split, waiting = make_job(6), make_job(2, operation=Operation.ENCODE, arrived=101)
     submit(batcher, [split, waiting])
     batch = take(batcher)
-    error = InferenceFailed("the device is gone")
-    batcher.close(error)
-    assert [job.future.outcome for job in (split, waiting)] == [error, error]
+    batcher.abort("the device is gone")
+    for job in (split, waiting):
+        assert isinstance(job.future.outcome, NotReady)
+        assert "the device is gone" in str(job.future.outcome)
+    assert split.future.outcome is not waiting.future.outcome
     assert batcher.num_queued == 0
+    with pytest.raises(NotReady, match="the device is gone"):
+        batcher.submit(make_job(1))
     batcher.finish(batch, answers(batch))
-    assert split.future.outcome is error
+    assert isinstance(split.future.outcome, NotReady)
     assert batcher.take() is None
+
+
+def test_of_an_abort_those_that_are_blamed_are_told_the_cause_and_the_others_are_not() -> None:
+    batcher, error = make_batcher(limit=2, num_lanes=2), ValueError("broken")
+    blamed, other, waiting = make_job(3), make_job(2, arrived=101), make_job(1, arrived=102)
+    submit(batcher, [blamed])
+    fatal = take(batcher)
+    submit(batcher, [other, waiting])
+    batch = take(batcher)
+    batcher.abort("the device is gone", blamed=[fatal], cause=error)
+    assert isinstance(blamed.future.outcome, InferenceFailed)
+    assert blamed.future.outcome.__cause__ is error
+    batcher.finish(batch, answers(batch))
+    assert [type(job.future.outcome) for job in (other, waiting)] == [NotReady, NotReady]
+
+
+def test_what_was_finished_is_no_part_of_an_abort() -> None:
+    batcher, job = make_batcher(), make_job(2)
+    batcher.submit(job)
+    work_off(batcher)
+    batcher.abort("the device is gone")
+    assert_answered(job)
 
 
 def test_an_event_loop_that_has_ended_stops_nobody() -> None:
@@ -317,7 +336,7 @@ def test_waiting_threads_are_woken_by_work_and_by_closing() -> None:
     for thread in threads:
         thread.start()
     submit(batcher, jobs)
-    batcher.close()
+    batcher.close("over")
     for thread in threads:
         thread.join(JOIN_SECONDS)
         assert not thread.is_alive()
@@ -353,6 +372,7 @@ def test_the_metrics_show_what_waits_and_how_long_it_waited() -> None:
     assert found["vae_queue_seconds_sum"] == 2.0
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12),
     limit=st.integers(1, 16),
@@ -382,18 +402,3 @@ def test_halves_cut_a_slice_in_the_middle_and_keep_the_order() -> None:
         batcher.finish(half, answers(half))
     assert_answered(first)
     assert_answered(second)
-
-
-def test_a_deadline_that_the_backlog_rules_out_is_refused_at_once() -> None:
-    clock = Clock()
-    batcher = make_batcher(clock, limit=8)
-    batcher.submit(make_job(8))
-    batch = take(batcher)
-    clock.now += 2  # 8 items in 2 seconds: 4 a second
-    batcher.finish(batch, answers(batch))
-    batcher.submit(make_job(12))  # 3 seconds of work
-    with pytest.raises(QueueFull, match="deadline cannot be met") as caught:
-        batcher.submit(make_job(1, deadline=clock.now + 2.9))
-    assert caught.value.retry_after_seconds == pytest.approx(3)
-    batcher.submit(make_job(1, deadline=clock.now + 3.1))
-    assert batcher.num_queued == 13

@@ -6,13 +6,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from service.engine.jobs import Batch, Job, Result
-from service.errors import DeadlineExceeded, InferenceFailed, NotReady, QueueFull
+from service.errors import DeadlineExceeded, InferenceFailed, NotReady
 from service.vae.operations import Operation
 from tests.service.engine.fakes import Clock, answers, make_batcher, make_job
 
 LIMIT = 4
 NUM_LANES = 2
-MAX_QUEUED = 24
 ENDLESS = 1e6
 
 
@@ -22,10 +21,11 @@ class BatcherStates(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.batcher = make_batcher(self.clock, limit=LIMIT, num_lanes=NUM_LANES, max_queued_items=MAX_QUEUED)
+        self.batcher = make_batcher(self.clock, limit=LIMIT, num_lanes=NUM_LANES)
         self.jobs: list[Job] = []
         self.running: list[Batch] = []
         self.is_closed = False
+        self.is_aborted = False
 
     @rule(
         num_items=st.integers(1, 10),
@@ -41,18 +41,11 @@ class BatcherStates(RuleBasedStateMachine):
             arrived=now,
             deadline=now + patience,
         )
-        # Places of jobs that nobody waits for any more are given away.
-        waiting = [job for job in self.jobs if self.is_waited_for(job)]
-        num_waiting = sum(job.num_waiting for job in waiting)
-        fits = num_waiting == 0 or num_waiting + num_items <= MAX_QUEUED
         try:
             self.batcher.submit(job)
         except NotReady:
             assert self.is_closed
-        except QueueFull:
-            assert not fits or patience < ENDLESS  # whose deadline the backlog rules out is refused, too
         else:
-            assert fits
             assert not self.is_closed
             self.jobs.append(job)
 
@@ -82,27 +75,35 @@ class BatcherStates(RuleBasedStateMachine):
         self.batcher.fail(self.running.pop(place % len(self.running)), InferenceFailed("broken"))
 
     @precondition(lambda self: self.jobs)
-    @rule(place=st.integers(0, 1000))
-    def cancel(self, place: int) -> None:
-        future = self.jobs[place % len(self.jobs)].future
-        if not future.done():
-            future.cancel()
+    @rule(place=st.integers(0, 1000), is_told=st.booleans())
+    def cancel(self, place: int, is_told: bool) -> None:
+        job = self.jobs[place % len(self.jobs)]
+        if not job.future.done():
+            job.future.cancel()
+        if is_told and job.future.done():
+            self.batcher.withdraw(job)
+            assert job.num_waiting == 0
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 10.0]))
     def wait(self, seconds: float) -> None:
         self.clock.now += seconds
 
-    @rule(error=st.sampled_from([None, InferenceFailed("the device is gone")]))
-    def close(self, error: InferenceFailed | None) -> None:
+    @rule()
+    def close(self) -> None:
         self.is_closed = True
-        self.batcher.close(error)
+        self.batcher.close("over")
 
-    def is_waited_for(self, job: Job) -> bool:
-        return not job.future.done() and job.deadline_seconds >= self.clock.now
+    @precondition(lambda self: not self.is_aborted)
+    @rule(blames=st.booleans())
+    def abort(self, blames: bool) -> None:
+        self.is_closed = self.is_aborted = True
+        blamed = self.running[:1] if blames else []
+        self.batcher.abort("gone", blamed=blamed, cause=ValueError("broken"))
+        assert self.batcher.num_queued == 0
+        assert all(job.future.done() for job in self.jobs)
 
     @invariant()
     def what_waits_is_counted(self) -> None:
-        assert 0 <= self.batcher.num_queued <= MAX_QUEUED
         assert self.batcher.num_queued == sum(job.num_waiting for job in self.jobs)
 
     @invariant()
@@ -124,7 +125,7 @@ class BatcherStates(RuleBasedStateMachine):
         if isinstance(outcome, Result):
             np.testing.assert_array_equal(outcome.outputs[0], 2 * job.inputs)
         else:
-            assert isinstance(outcome, InferenceFailed | DeadlineExceeded)
+            assert isinstance(outcome, InferenceFailed | DeadlineExceeded | NotReady)
 
 
 TestBatcherStates = BatcherStates.TestCase

@@ -1,0 +1,106 @@
+"""What OpenAPI's routes share: schemas with the limits of this server, headers, and how a key is sent."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from service.api.descriptions import Health, ModelDescription, ModelsAnswer
+from service.api.schemas import DecodeRequest, EncodeAnswer, ImagesAnswer, Problem, SampleRequest
+
+Extra = dict[str, Any]
+
+BINARY = {"type": "string", "format": "binary"}
+MODEL_NAME = {"type": "string", "description": "Absent, the default one"}
+# Bodies that the routes take apart themselves: the field of the images, and one of them.
+UPLOADS = {
+    "MultipartImages": ("image", BINARY),
+    "Base64Images": (
+        "images",
+        {"type": "string", "format": "byte", "description": "A picture file, base64 or a data URI"},
+    ),
+}
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+def _header(
+    description: str, kind: str = "string", *, is_always_there: bool = True, **schema: object
+) -> Extra:
+    return {"description": description, "required": is_always_there, "schema": {"type": kind, **schema}}
+
+
+HEADERS: Mapping[str, Extra] = {
+    "X-Request-ID": _header("The one that was sent, or a new one; it is in the log"),
+    "X-Model-Version": _header("The first 12 digits of the checkpoint's SHA-256"),
+    "Server-Timing": _header("Milliseconds in the queue, on the device, and for image files"),
+    "X-Seed": _header("Makes the same images again", "integer", minimum=0),
+    "X-Layout": _header("`grid` where a PNG holds several images", is_always_there=False, enum=["grid"]),
+    "Retry-After": _header("Seconds until another attempt is worthwhile", "integer", minimum=1),
+    "WWW-Authenticate": _header("How a key is sent", enum=["Bearer"]),
+}
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key of this server"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key, otherwise"},
+}
+
+
+def reference(model: type[BaseModel] | str) -> Extra:
+    """A schema by its name."""
+    return {"$ref": f"#/components/schemas/{model if isinstance(model, str) else model.__name__}"}
+
+
+def headers(*names: str) -> Extra:
+    """Headers of an answer by their names, beside those that every answer has."""
+    return {
+        name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", "X-Model-Version", *names)
+    }
+
+
+def components(sample_request: type[SampleRequest], latent_dim: int | None, max_images: int) -> Extra:
+    """Everything that the routes refer to.
+
+    Args:
+        sample_request: With this server's limits.
+        latent_dim: Of the models, None where they differ in it.
+        max_images: In a request.
+    """
+    schemas = {
+        **_schemas([sample_request, DecodeRequest], "validation"),
+        **_schemas([ImagesAnswer, EncodeAnswer, Problem], "validation"),
+        **_schemas([Health, ModelDescription, ModelsAnswer], "serialization"),
+        **{name: _uploads(field, item, max_images) for name, (field, item) in UPLOADS.items()},
+    }
+    row: Extra = {
+        "type": "array",
+        "items": {"type": "number", "minimum": -MAX_FLOAT32, "maximum": MAX_FLOAT32},
+    }
+    if latent_dim is not None:
+        row.update(minItems=latent_dim, maxItems=latent_dim)
+    schemas["DecodeRequest"]["properties"]["z"].update(items=row, minItems=1, maxItems=max_images)
+    schemas["DecodeRequest"]["example"] = {"z": [[0.0] * (latent_dim or 1)]}
+    return {
+        "schemas": dict(sorted(schemas.items())),
+        "headers": dict(HEADERS),
+        "securitySchemes": SECURITY_SCHEMES,
+    }
+
+
+def security(has_keys: bool) -> list[Extra]:
+    """What a request must bear: a key in one of the two headers, or nothing where the server has no keys."""
+    either: list[Extra] = [{name: []} for name in SECURITY_SCHEMES]
+    return either if has_keys else [{}, *either]
+
+
+def _schemas(models: Iterable[type[BaseModel]], mode: JsonSchemaMode) -> Extra:
+    _, schemas = models_json_schema(
+        [(model, mode) for model in models], ref_template="#/components/schemas/{model}"
+    )
+    definitions: Extra = schemas["$defs"]
+    return definitions
+
+
+def _uploads(field: str, item: Extra, max_images: int) -> Extra:
+    images = {"type": "array", "minItems": 1, "maxItems": max_images, "items": item}
+    return {"type": "object", "required": [field], "properties": {field: images, "model": MODEL_NAME}}

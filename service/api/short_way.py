@@ -1,0 +1,54 @@
+"""The short way to the operations, past the framework, whose layers take longer than the route itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.errors import answer_http_error, answer_service_error, answer_unexpected_error
+from service.engine.engine import STOPPING
+from service.errors import NotReady, ServiceError
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class ShortWay:
+    """Calls the operations itself and leaves every other request to the framework.
+
+    Errors are answered as they are on the long way, and those that nobody expected are raised again
+    after their answer, as there, for the log.
+
+    Args:
+        app: The framework.
+        operations: What answers directly, by method and path.
+    """
+
+    def __init__(self, app: ASGIApp, operations: Mapping[tuple[str, str], Endpoint]) -> None:
+        self._app = app
+        self._operations = operations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        endpoint = scope["type"] == "http" and self._operations.get((scope["method"], scope["path"]))
+        if not endpoint or "fastapi.telemetry" in scope:  # a traced request's span is named by the framework
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            response = await endpoint(request)
+        except ServiceError as error:
+            response = await answer_service_error(request, error)
+        except HTTPException as error:
+            response = await answer_http_error(request, error)
+        except asyncio.CancelledError:  # the server ends, and waits for this request no longer
+            response = await answer_service_error(request, NotReady(STOPPING))
+        except ClientDisconnect:
+            raise
+        except Exception:
+            response = await answer_unexpected_error(request)
+            await response(scope, receive, send)
+            raise
+        await response(scope, receive, send)

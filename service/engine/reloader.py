@@ -1,0 +1,156 @@
+"""The checkpoint files: read at start, and read again when they change, without a pause.
+
+A changed file is loaded beside the model that is served, checked and warmed, and only then takes its place.
+Whatever is wrong with it, the model that was there stays. What callers rely on stays too: a file whose model
+has another name or other shapes than the one that it replaces is refused.
+"""
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from service.engine.engine import Engine
+from service.errors import InvalidCheckpoint
+from service.metadata import Metadata
+from service.metrics import Metrics
+
+PATTERN = "*.pt"
+
+# Modification time, size and inode: what tells that a file is another one.
+Signature = tuple[int, int, int]
+Build = Callable[[Path], Engine]
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass
+class _File:
+    """What is known of a checkpoint file: as it was when last seen, tried and loaded, and what it says."""
+
+    seen: Signature | None = None
+    tried: Signature | None = None
+    loaded: Signature | None = None
+    metadata: Metadata | None = None
+
+
+class Reloader:
+    """Keeps the models that are served up to date with their files.
+
+    Args:
+        source: A checkpoint file, or a folder of them.
+        build: From a file to a warmed engine, not yet started.
+        metrics: Where to count.
+        watch_seconds: Between two looks at the files; 0 to look only when asked. A file is taken once it was
+            the same in two looks, so that one that is still being written is left alone.
+    """
+
+    def __init__(self, source: Path, build: Build, metrics: Metrics, *, watch_seconds: float) -> None:
+        self._source = source
+        self._build = build
+        self._metrics = metrics
+        self._watch_seconds = watch_seconds
+        self._files: dict[Path, _File] = {}
+        self._wake = threading.Event()
+        self._is_closed = False
+
+    def load_all(self) -> list[Engine]:
+        """Build an engine of each file.
+
+        Raises:
+            InvalidCheckpoint: There is none, one cannot be used, or two have the same name.
+        """
+        engines: dict[str, Engine] = {}
+        for path in self._paths():
+            seen = _signature(path)
+            engine = self._built(path)
+            if engine.name in engines:
+                raise InvalidCheckpoint("metadata.name", f"{path}: another file is named {engine.name} too")
+            engines[engine.name] = engine
+            self._files[path] = _File(seen, seen, seen, engine.runtime.metadata)
+        if not engines:
+            raise InvalidCheckpoint("file", f"there is no {PATTERN} in {self._source}")
+        return list(engines.values())
+
+    def start(self, put: Callable[[Engine], None]) -> None:
+        """Begin to watch; `put` is given each new engine, from another thread."""
+        threading.Thread(target=self._run, args=(put,), name="reloader", daemon=True).start()
+
+    def reload(self) -> None:
+        """Look at the files now, also at those that were refused; may be called from a signal handler."""
+        self._wake.set()
+
+    def look(self, put: Callable[[Engine], None], *, is_asked: bool = False) -> None:
+        """Look at the files once; where asked, also take those that were just written or once refused."""
+        for path in self._changed(is_asked=is_asked):
+            self._reload(path, put)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._is_closed = True
+        self._wake.set()
+
+    def _run(self, put: Callable[[Engine], None]) -> None:
+        while True:
+            is_asked = self._wake.wait(self._watch_seconds or None)
+            if self._is_closed:
+                return
+            self._wake.clear()
+            self.look(put, is_asked=is_asked)
+
+    def _changed(self, *, is_asked: bool) -> list[Path]:
+        changed = []
+        for path in self._paths():
+            file = self._files.setdefault(path, _File())
+            signature = _signature(path)
+            is_settled = signature == file.seen
+            file.seen = signature
+            known = file.loaded if is_asked else file.tried
+            if signature not in (None, known) and (is_asked or is_settled):
+                changed.append(path)
+        return changed
+
+    def _reload(self, path: Path, put: Callable[[Engine], None]) -> None:
+        file = self._files[path]
+        file.tried = file.seen
+        log.info("loading %s, which changed", path)
+        try:
+            engine = self._built(path)
+            self._check_replaces(path, engine.runtime.metadata)
+        except Exception as error:  # whatever a file may do, what is served stays
+            self._metrics.reloaded("refused")
+            log.error("%s is refused, what was served stays: %s", path, error)
+            return
+        file.loaded, file.metadata = file.tried, engine.runtime.metadata
+        self._metrics.reloaded("loaded")
+        log.info("%s is served from now on: %s, version %s", path, engine.name, engine.runtime.version)
+        put(engine)
+
+    def _built(self, path: Path) -> Engine:
+        started = time.perf_counter()
+        engine = self._build(path)
+        self._metrics.model_loaded(time.perf_counter() - started)
+        return engine
+
+    def _check_replaces(self, path: Path, new: Metadata) -> None:
+        old = self._files[path].metadata
+        others = [file.metadata for other, file in self._files.items() if other != path]
+        if new.name in [other.name for other in others if other]:
+            raise InvalidCheckpoint("metadata.name", f"another file is named {new.name} too")
+        for field in ("name", "image_shape", "latent_dim") if old else ():
+            if getattr(new, field) != getattr(old, field):
+                problem = f"{getattr(new, field)}, but callers rely on {getattr(old, field)}, which is served"
+                raise InvalidCheckpoint(f"metadata.{field}", f"{problem}; restart the service to change it")
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._source.glob(PATTERN)) if self._source.is_dir() else [self._source]
+
+
+def _signature(path: Path) -> Signature | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
