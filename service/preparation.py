@@ -37,7 +37,7 @@ ON_ITS_SIDE = (5, 6, 7, 8)
 MIRRORED_ACROSS = (2, 3, 7, 8)
 MIRRORED_DOWN = (3, 4, 6, 7)
 # A picture is converted a strip at a time: of whatever kind it is, it is never in memory twice.
-STRIP_PIXELS = 2**18
+STRIP_PIXELS = 2**16
 # What Pillow raises on damaged files, besides its documented OSError.
 DECODE_ERRORS = (
     OSError,

@@ -31,7 +31,7 @@ class Vitals:
 def vitals(pid: int) -> Vitals:
     """Look at a process now."""
     folder = Path("/proc") / str(pid)
-    status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+    status = _status(pid)
     return Vitals(
         seconds=time.monotonic(),
         rss_bytes=int(status["VmRSS"].split()[0]) * 1024,
@@ -45,3 +45,18 @@ def growth_megabytes_a_minute(seen: Sequence[Vitals]) -> float:
     minutes = [one.seconds / 60 for one in seen]
     megabytes = [one.rss_bytes / MEGABYTE for one in seen]
     return float(np.polynomial.Polynomial.fit(minutes, megabytes, 1).convert().coef[1])
+
+
+def reset_peak_rss(pid: int) -> None:
+    """Make the kernel forget the most memory that a process has held (Linux; proc_pid_clear_refs(5))."""
+    (Path("/proc") / str(pid) / "clear_refs").write_text("5")
+
+
+def peak_rss_bytes(pid: int) -> int:
+    """The most memory that a process has held, since it was started or this was reset."""
+    return int(_status(pid)["VmHWM"].split()[0]) * 1024
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = (Path("/proc") / str(pid) / "status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)

@@ -11,6 +11,7 @@ import pytest
 from service import checkpoint
 from tests import tiny_vae
 from tests.live_server import LiveServer
+from tests.planted import InDecode, planted, scripted
 from tests.scrape import samples
 
 NUM_RELOADS = 20
@@ -121,7 +122,16 @@ def change_shape(file: Path) -> None:
     checkpoint.save(file, shipped.module, shipped.metadata.model_copy(update={"name": tiny_vae.NAME}))
 
 
-@pytest.mark.parametrize("harm", [truncate, corrupt, change_shape])
+def plant(file: Path) -> None:
+    """A module that would write a file beside the checkpoint when it decodes."""
+    planted(file, file, scripted(InDecode(sentinel_of(file))))
+
+
+def sentinel_of(file: Path) -> Path:
+    return file.with_name("sentinel")
+
+
+@pytest.mark.parametrize("harm", [truncate, corrupt, change_shape, plant])
 def test_a_bad_file_keeps_the_model_that_is_served(
     live: LiveServer, file: Path, harm: Callable[[Path], None]
 ) -> None:
@@ -132,6 +142,7 @@ def test_a_bad_file_keeps_the_model_that_is_served(
     assert load.errors == []
     assert set(load.answers) == {(200, before)}
     assert served(live) == before
+    assert not sentinel_of(file).exists()
     assert "is refused, what was served stays" in live.log()
     assert httpx.get(f"{live.url}/readyz").status_code == 200
     tiny_vae.save(file, quality={"elbo": -9.0})
