@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from service import checkpoint, logs
 from service.api.service import Service
 from service.app import create_app
+from service.connection import connections
 from service.drain import EXIT_DEVICE_LOST, DrainingServer
 from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint, InvalidKeys, ModelNotFound
 from service.settings import Settings
@@ -77,7 +78,11 @@ def serve(options: argparse.Namespace) -> int:
         config = uvicorn.Config(
             app,
             loop="uvloop" if sys.platform != "win32" else "auto",
-            http="httptools",
+            http=connections(
+                max_header_bytes=settings.max_header_bytes,
+                header_timeout_seconds=settings.header_timeout_seconds,
+                metrics=service.metrics,
+            ),
             access_log=False,
             server_header=False,
             proxy_headers=False,

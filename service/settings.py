@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     encode_precision: Precision = Field(Precision.FLOAT32, description="Of encoding, likewise")
     max_images: int = Field(64, ge=1, le=4096, description="Images, or n, a request may have")
     max_body_bytes: int = Field(10 * 1024**2, ge=1024, description="Bytes a request body may have")
+    max_header_bytes: int = Field(
+        16 * 1024, ge=1024, description="Bytes that request line and header may have"
+    )
+    header_timeout_seconds: float = Field(
+        5.0, gt=0, description="A header may take so long from its first byte, or the connection's start"
+    )
     max_image_pixels: int = Field(16_000_000, ge=1, le=2**26, description="Pixels an uploaded image may have")
     max_image_side: int = Field(8192, ge=1, description="Pixels its longer side may have")
     max_decode_bytes: int = Field(

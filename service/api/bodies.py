@@ -5,15 +5,14 @@ Shapes: N images, H height, W width, C channels, D latent size.
 
 import base64
 import binascii
-import json
-import math
-from contextlib import suppress
+import re
+from contextlib import aclosing
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 import orjson
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from service.api.negotiation import media_type
@@ -24,7 +23,16 @@ from service.vae.images import FORMATS
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
+MAX_FIELDS = 16
+# What NaN and Infinity look like where JSON should have a number, or the character before.
+NUMBER = re.compile(r"[^\w\"-]?(?P<number>-?(?:(?P<word>NaN|Infinity)\b|\d[\d.eE+-]*))")
 IMAGE_BODIES = (*FORMATS, MULTIPART, JSON)
+
+
+class InMemoryParser(MultiPartParser):
+    """Keeps each part in memory, which the limit on bodies bounds; on disk, each would need a thread."""
+
+    spool_max_size = 0
 
 
 class Upload(NamedTuple):
@@ -84,8 +92,9 @@ def parse_json(content: bytes) -> object:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        with suppress(ValueError, RecursionError):
-            json.loads(content, parse_constant=_refuse, parse_float=_finite, parse_int=_finite)
+        number = NUMBER.match(error.doc, max(0, error.pos - 1))
+        if number is not None and (number["word"] or "infinity" in error.msg):
+            _refuse(number["number"])
         raise BadBody(f"the body is not JSON: {error}", code="bad-json") from None
 
 
@@ -143,13 +152,13 @@ async def read_uploads(request: Request, max_images: int) -> Uploads:
 
 async def _multipart_uploads(request: Request, max_images: int) -> Uploads:
     try:
-        form = await request.form(max_files=max_images + 1, max_fields=16)
-    except HTTPException as error:
-        if error.status_code != 400:
-            raise
-        if "Too many files" in error.detail:
+        async with aclosing(request.stream()) as stream:
+            parser = InMemoryParser(request.headers, stream, max_files=max_images + 1, max_fields=MAX_FIELDS)
+            form = await parser.parse()
+    except MultiPartException as error:
+        if "Too many files" in error.message:
             raise _count_out_of_range("image", max_images, f"more than {max_images}") from None
-        raise BadBody(f"the multipart body cannot be parsed: {error.detail}", code="bad-multipart") from None
+        raise BadBody(f"the multipart body cannot be parsed: {error.message}", code="bad-multipart") from None
     try:
         if not form:
             raise BadBody("the multipart body has no fields, an image was expected", code="empty-body")
@@ -207,11 +216,6 @@ def _count_out_of_range(param: str, max_images: int, found: object) -> InvalidVa
 
 def _refuse(number: str) -> NoReturn:
     raise InvalidValue(f"the number {shown(number)} is not finite", code="not-finite") from None
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _refuse(digits)
 
 
 def _described(value: object) -> str:

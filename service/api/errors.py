@@ -80,15 +80,23 @@ def problem(
         param: The field that is wrong, if it is one.
         headers: Beside the usual ones.
     """
+    body = problem_body(status, title, detail, code=code, param=param, request_id=request_id(request))
+    return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_body(
+    status: int, title: str, detail: str, *, code: str, request_id: str, param: str | None = None
+) -> bytes:
+    """The body of an error answer; see problem."""
     body = {
         "type": f"about:blank#{code}",
         "title": title,
         "status": status,
         "detail": detail,
         "param": param,
-        "request_id": request_id(request),
+        "request_id": request_id,
     }
-    return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
+    return orjson.dumps(body)
 
 
 async def answer_service_error(request: Request, error: Exception) -> Response:

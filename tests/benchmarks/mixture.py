@@ -173,7 +173,7 @@ def _refused(builder: _Builder, latent_dim: int) -> Iterator[Kind]:
     too_large = request("POST", "/encode", content_type="image/png", headers=dict(builder.headers))
     too_large = too_large.replace(b"Content-Length: 0", b"Content-Length: 99999999\r\nConnection: close")
     yield Kind("too large", "encode", too_large, (413, 429))
-    yield Kind("no HTTP", None, b"this is no HTTP\r\n\r\n", (400,))
+    yield Kind("no HTTP", OTHER, b"this is no HTTP\r\n\r\n", (400,))
 
 
 def _late(builder: _Builder) -> Iterator[Kind]:
