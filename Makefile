@@ -1,6 +1,6 @@
 # Two commands do everything: `make serve` and `make test`. Each installs what it needs into .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help serve train test coverage check format openapi bench clean
+.PHONY: help serve train test coverage check format openapi bench image clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 NEEDED_GIB := 8
 BIN := .venv/bin
 ARGS ?=
+WHAT ?= service
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ openapi: .venv/.dev ## Write openapi/openapi.json and the README's generated tab
 
 bench: .venv/.bench ## Measure the service against its own floor and against others
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+image: ## Build the container image vae-service (WHAT=training for the other one; docker/README.md)
+	@docker/build.sh $(WHAT)
 
 clean: ## Remove .venv and every cache; runs/ stays
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

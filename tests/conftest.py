@@ -22,6 +22,7 @@ RunningApp = Callable[..., AbstractAsyncContextManager[tuple[FastAPI, httpx.Asyn
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="where models run: cpu (default), cuda or cuda:N")
+    parser.addoption("--image", action="store_true", help="build the container image and run it (minutes)")
     parser.addoption("--restarts", type=int, default=2, help="rolling restarts behind HAProxy (default 2)")
 
 

@@ -39,6 +39,8 @@ examples:
   python -m training train --preset celeba-vanilla --data DIR       Kaggle's or torchvision's CelebA layout
   python -m training train --preset folder --data DIR --epochs 5 --latent 32 --set data.image_shape=[3,96,128]
   python -m training train --resume runs/sprites --epochs 12        go on with an earlier or stopped run
+  torchrun --nnodes 2 --node-rank 0 --nproc-per-node gpu --master-addr HOST --master-port 29500 \
+      -m training train --data DIR                                  the first of two machines; 1 on the other
 
 keys of --set:
 """

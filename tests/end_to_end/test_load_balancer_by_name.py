@@ -17,7 +17,7 @@ from tests.balancers import before, free_ports, needs
 from tests.name_server import NameServer
 
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
-WAIT_SECONDS = 20
+WAIT_SECONDS = 90
 
 
 def nginx_resolves_names() -> bool:

@@ -22,6 +22,7 @@ from training.export import export_checkpoint
 from training.lightning_module import VAETraining
 from training.train.callbacks import EpochReport, SaveWhenInterrupted
 from training.train.grids import GridWriter
+from training.train.processes import processes
 from training.train.run_folder import LOSS_IN_NAME, RunFolder
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,8 @@ def _fit(
 ) -> lightning.Trainer:
     trainer = lightning.Trainer(
         accelerator=_accelerator(config),
-        devices=config.machine.devices,
+        devices=processes(config).num_devices,
+        num_nodes=processes(config).num_nodes,
         max_epochs=config.optimizer.epochs,
         callbacks=[
             _best_two(folder),
@@ -132,7 +134,7 @@ def _fit(
 
 
 def _images_a_step(config: Config) -> int:
-    return config.optimizer.batch_size * config.machine.devices
+    return config.optimizer.batch_size * processes(config).world_size
 
 
 def _accelerator(config: Config) -> str:
