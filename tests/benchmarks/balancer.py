@@ -59,7 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         path = checkpoints.make(checkpoints.ARCHITECTURES["article"], folder=folder, say=status.update)
         added = measure_added(path[checkpoints.FAST], options, status)
         scaled = measure_replicas(path[checkpoints.FAST], options, status)
-    console.print(added_table(added), scaled_table(scaled))
+    wide = console if console.is_terminal else Console(width=160)
+    wide.print(added_table(added), scaled_table(scaled))
     results = {"machine": machine.describe(), "added": added, "replicas": scaled}
     target = options.json or FOLDER / "balancer.json"
     target.parent.mkdir(parents=True, exist_ok=True)

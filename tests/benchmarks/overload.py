@@ -14,6 +14,7 @@ import torch
 import uvloop
 from rich import box
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from tests.benchmarks import checkpoints, machine
@@ -74,9 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     path = options.checkpoint
     if path is None:
         torch.set_num_threads(machine.num_cores())
-        made = checkpoints.make(
-            checkpoints.ARCHITECTURES["article"], folder=FOLDER / "checkpoints", say=console.print
-        )
+        with Status("starting", console=Console(stderr=True)) as status:
+            folder = FOLDER / "checkpoints"
+            made = checkpoints.make(checkpoints.ARCHITECTURES["article"], folder=folder, say=status.update)
         path = made[checkpoints.FAST]
     plan = Plan(options.images, options.accept, options.factor, options.seconds, options.capacity_seconds)
     with as_shipped(path) as server:
