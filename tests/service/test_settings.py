@@ -31,6 +31,8 @@ WRONG = [
     ("max_image_pixels", "67108865"),
     ("max_image_side", "0"),
     ("max_decode_bytes", "100"),
+    ("max_header_bytes", "10"),
+    ("header_timeout_seconds", "0"),
     ("max_batch_size", "0"),
     ("max_queued_items", "-1"),
     ("request_timeout_seconds", "0"),
