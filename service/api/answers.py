@@ -5,24 +5,22 @@ Shapes: N images, H height, W width, C channels, D latent size.
 
 import base64
 import dataclasses
-import io
 import math
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import orjson
 
+from service.api.archives import npy_of, tar_of, zip_of
 from service.api.negotiation import Form
 from service.checkpoint import Float32Array, UInt8Array
 from service.errors import InferenceFailed
-from service.vae.images import contact_sheet
+from service.vae.images import contact_sheet, encode_lossy
 from service.vae.png import encode_png
 from service.vae.runtime import Runtime
 
-# A zip entry's time, fixed so that the same request gives the same bytes: the first that the format has.
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+LOSSY_KINDS = {Form.JPEG: "JPEG", Form.WEBP: "WEBP"}
 
 # For each image its figures by name; None where a figure has no finite value.
 Figures = Sequence[Mapping[str, float | None]]
@@ -50,7 +48,18 @@ class Images:
 
     def render(self, form: Form) -> bytes:
         """The body of the answer in a form."""
-        return {Form.JSON: self._json, Form.PNG: self._sheet, Form.ZIP: self._zip}[form]()
+        match form:
+            case Form.JSON:
+                return self._json()
+            case Form.ZIP:
+                return zip_of(self._packed())
+            case Form.TAR:
+                return tar_of(self._packed())
+            case Form.NPY:
+                return npy_of(self.pixels)
+            case Form.PNG:
+                return self._sheet()
+        return encode_lossy(contact_sheet(self.pixels)[0], LOSSY_KINDS[form])
 
     @property
     def _seed(self) -> Mapping[str, int]:
@@ -81,7 +90,8 @@ class Images:
         (file,) = encode_png(contact_sheet(self.pixels), [texts], compression=self.compression)
         return file
 
-    def _zip(self) -> bytes:
+    def _packed(self) -> list[tuple[str, bytes]]:
+        """A file an image, and a manifest: names and contents."""
         suffix = "" if self.seed is None else f"_seed{self.seed}"
         names = [f"{self.operation}_{index:03d}{suffix}.png" for index in range(len(self.pixels))]
         manifest = {
@@ -90,12 +100,7 @@ class Images:
             **self._seed,
             "data": [{"index": index, "file": name} for index, name in enumerate(names)],
         }
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
-            for name, content in zip(names, self._files(), strict=True):
-                file.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
-            file.writestr(zipfile.ZipInfo("manifest.json", ZIP_TIME), orjson.dumps(manifest))
-        return archive.getvalue()
+        return [*zip(names, self._files(), strict=True), ("manifest.json", orjson.dumps(manifest))]
 
     def _files(self) -> list[bytes]:
         texts = [self._texts(str(index)) for index in range(len(self.pixels))]
@@ -107,14 +112,16 @@ class Images:
         return {**seed, "Index": index, "Model": f"{self.runtime.metadata.name} {self.runtime.version}"}
 
 
-def posteriors_json(runtime: Runtime, mu: Float32Array, log_var: Float32Array) -> bytes:
-    """The JSON form of posteriors, mu and log_var float32 (N, D).
+def posteriors(runtime: Runtime, mu: Float32Array, log_var: Float32Array, form: Form) -> bytes:
+    """Posteriors, mu and log_var float32 (N, D), as JSON, or as NPY of float32 (2, N, D).
 
     Raises:
         InferenceFailed: The network gave what is not a number, for which JSON has no word.
     """
     if not (np.isfinite(mu).all() and np.isfinite(log_var).all()):
         raise InferenceFailed("the network gave numbers that are not finite")
+    if form is Form.NPY:
+        return npy_of(np.stack([mu, log_var]))
     body = {
         **_head(runtime),
         "latent_dim": runtime.metadata.latent_dim,

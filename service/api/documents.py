@@ -7,7 +7,7 @@ from service.api.components import BINARY, Extra, headers, reference
 from service.api.deadline import MAX_MILLISECONDS, MIN_MILLISECONDS, TIMEOUT_HEADER
 from service.api.descriptions import Health, ModelDescription, ModelsAnswer
 from service.api.errors import MEDIA_TYPE, STATUSES
-from service.api.negotiation import Form
+from service.api.negotiation import IMAGE_FORMS, Form
 from service.api.schemas import DecodeRequest, EncodeAnswer, ImagesAnswer, Problem, SampleRequest
 from service.vae.images import FORMATS
 
@@ -84,14 +84,15 @@ def _curl(flags: str) -> Extra:
 def _images_out(description: str, *header_names: str) -> Extra:
     content = {
         Form.JSON.value: {"schema": reference(ImagesAnswer)},
-        Form.PNG.value: {"schema": BINARY},
-        Form.ZIP.value: {"schema": BINARY},
+        **{form.value: {"schema": BINARY} for form in IMAGE_FORMS if form is not Form.JSON},
     }
     return _answer(description, content, "Server-Timing", "X-Layout", *header_names)
 
 
 _NUMBERS_OUT = _answer(
-    "mu and log_var", {Form.JSON.value: {"schema": reference(EncodeAnswer)}}, "Server-Timing"
+    "mu and log_var",
+    {Form.JSON.value: {"schema": reference(EncodeAnswer)}, Form.NPY.value: {"schema": BINARY}},
+    "Server-Timing",
 )
 _IMAGES_IN = {
     **{name: {"schema": BINARY, "examples": _curl(f"--data-binary @picture.{name[6:]}")} for name in FORMATS},

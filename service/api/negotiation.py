@@ -13,11 +13,16 @@ class Form(StrEnum):
 
     JSON = "application/json"
     PNG = "image/png"
+    JPEG = "image/jpeg"
+    WEBP = "image/webp"
     ZIP = "application/zip"
+    TAR = "application/x-tar"
+    NPY = "application/x-npy"
 
 
-IMAGE_FORMS = (Form.JSON, Form.PNG, Form.ZIP)
-NUMBER_FORMS = (Form.JSON,)
+PICTURE_FORMS = (Form.PNG, Form.JPEG, Form.WEBP)
+IMAGE_FORMS = (Form.JSON, *PICTURE_FORMS, Form.ZIP, Form.TAR, Form.NPY)
+NUMBER_FORMS = (Form.JSON, Form.NPY)
 
 
 def negotiate(accept: str | None, offered: Sequence[Form]) -> Form:

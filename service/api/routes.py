@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import documents
-from service.api.answers import Figures, Images, posteriors_json, reconstruction_figures
+from service.api.answers import Figures, Images, posteriors, reconstruction_figures
 from service.api.bodies import Upload, Uploads, latents, read_json, read_uploads
-from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, Form, accept, negotiate
+from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, PICTURE_FORMS, Form, accept, negotiate
 from service.api.presence import while_present
 from service.api.schemas import DecodeRequest, validated
 from service.api.service import Service, service_of
@@ -69,15 +69,16 @@ async def encode(request: Request) -> Response:
     """Encode images to mu and log_var."""
     service = service_of(request)
     service.check_room(request)
-    negotiate(accept(request), NUMBER_FORMS)
+    form = negotiate(accept(request), NUMBER_FORMS)
     uploads = await read_uploads(request, service.limits.max_images)
     num_images = len(uploads.images)
     with service.model(request, uploads.model) as model, service.places(request, model, num_images):
         images, codec_seconds = await _decode_uploads(service, model.runtime, uploads)
         work = model.encode(images, timeout_seconds=service.timeout_seconds(request))
         result = await _result(request, work)
-        body = posteriors_json(model.runtime, *result.outputs)
-    return _answer(request, body, NUMBER_FORMS[0], result, codec_seconds)
+        mu, log_var = result.outputs
+        body = posteriors(model.runtime, mu, log_var, form)
+    return _answer(request, body, form, result, codec_seconds)
 
 
 @router.post("/reconstruct", **documents.RECONSTRUCT)
@@ -151,7 +152,7 @@ async def _image_answer(
     answer = _answer(request, body, form, result, codec_seconds + seconds)
     if seed is not None:
         answer.headers["X-Seed"] = str(seed)
-    if form is Form.PNG and len(images.pixels) > 1:
+    if form in PICTURE_FORMS and len(images.pixels) > 1:
         answer.headers["X-Layout"] = "grid"
     return answer
 

@@ -17,7 +17,7 @@ from PIL import Image
 from service.checkpoint import UInt8Array
 from service.errors import BadImage, TooLarge
 from service.metadata import Preprocessing
-from service.preparation import DECODE_ERRORS, Box, crop_box, prepare, upright_size
+from service.preparation import DECODE_ERRORS, Box, crop_box, prepare, upright_size, with_channels
 from service.vae.formats.bmp import bmp_parts
 from service.vae.formats.jpeg import jpeg_parts
 from service.vae.formats.parts import Damaged, Parts
@@ -35,6 +35,7 @@ SIGNATURE = re.compile(
     rb"(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<WEBP>RIFF.{4}WEBP)|(?P<BMP>BM)", re.DOTALL
 )
 PIXEL_BYTES = 4
+LOSSY_QUALITY = 90
 # A JPEG can be shrunk so many times while it is decoded, for a fraction of the time.
 SHRINKS = (8, 4, 2)
 # A shrunk picture keeps at least so many pixels for each one needed, along each side.
@@ -112,6 +113,20 @@ def contact_sheet(images: UInt8Array) -> UInt8Array:
     cells[:num] = images
     grid = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     return grid.reshape(1, rows * height, columns * width, channels)
+
+
+def encode_lossy(image: UInt8Array, kind: str) -> bytes:
+    """Encode one image as JPEG or WebP, at quality 90; alpha, which JPEG has not, is laid on white.
+
+    Args:
+        image: uint8 (H, W, C), C from 1 to 4.
+        kind: "JPEG" or "WEBP".
+    """
+    channels = image.shape[-1]
+    picture = Image.fromarray(image[..., 0] if channels == 1 else image)
+    buffer = io.BytesIO()
+    with_channels(picture, 1 if channels < 3 else 3).save(buffer, kind, quality=LOSSY_QUALITY)
+    return buffer.getvalue()
 
 
 def _kind(content: bytes, media_type: str | None, param: str | None) -> str:

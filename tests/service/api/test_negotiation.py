@@ -28,11 +28,15 @@ from service.errors import NotAcceptable
         ("text/html,application/xhtml+xml,image/png;q=0.9,*/*;q=0.8", Form.PNG),
         ("text/html, */*;q=0.8", Form.JSON),
         ("application/json;q=0, */*", Form.PNG),
-        ("application/json;q=0, image/png;q=0, */*;q=0.1", Form.ZIP),
+        ("application/json;q=0, image/*;q=0, */*;q=0.1", Form.ZIP),
+        ("image/jpeg", Form.JPEG),
+        ("image/png;q=0, image/*", Form.JPEG),
+        ("application/x-tar, application/zip;q=0.9", Form.TAR),
+        ("application/x-npy", Form.NPY),
         ("application/*;q=0.3, image/*;q=0.2", Form.JSON),
         ("application/json;q=0.2, application/*;q=0.3", Form.ZIP),
         ("image/png;q=2", Form.PNG),
-        ("image/webp, image/png;q=0.1", Form.PNG),
+        ("image/webp, image/png;q=0.1", Form.WEBP),
     ],
 )
 def test_the_form_that_the_client_likes_best_is_given(accept: str | None, form: Form) -> None:
@@ -43,7 +47,7 @@ def test_the_form_that_the_client_likes_best_is_given(accept: str | None, form: 
     "accept",
     [
         "text/html",
-        "image/jpeg",
+        "image/gif",
         "text/*",
         "image/png;q=0",
         "*/*;q=0",
