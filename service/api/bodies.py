@@ -6,27 +6,31 @@ Shapes: N images, H height, W width, C channels, D latent size.
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from contextlib import aclosing
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from service.api.arrays import read_npy
 from service.api.negotiation import media_type
-from service.api.schemas import shown
-from service.checkpoint import Float32Array
+from service.api.schemas import DecodeRequest, shown, validated
+from service.checkpoint import Float32Array, UInt8Array
 from service.errors import BadBody, InvalidValue, UnsupportedMediaType
 from service.vae.images import FORMATS
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
+NPY = "application/x-npy"
 MAX_FIELDS = 16
 # What NaN and Infinity look like where JSON should have a number, or the character before.
 NUMBER = re.compile(r"[^\w\"-]?(?P<number>-?(?:(?P<word>NaN|Infinity)\b|\d[\d.eE+-]*))")
-IMAGE_BODIES = (*FORMATS, MULTIPART, JSON)
+IMAGE_BODIES = (*FORMATS, MULTIPART, JSON, NPY)
 
 
 class InMemoryParser(MultiPartParser):
@@ -39,12 +43,12 @@ class Upload(NamedTuple):
     """An image file as it was sent.
 
     Attributes:
-        content: The file, or its base64.
+        content: The file, its base64, or pixels, uint8 (H, W, C).
         media_type: What it was sent as, None where nothing was said.
         param: The field it came in.
     """
 
-    content: bytes | str
+    content: bytes | str | UInt8Array
     media_type: str | None
     param: str
 
@@ -54,6 +58,7 @@ class Upload(NamedTuple):
         Raises:
             BadBody: Not base64.
         """
+        assert not isinstance(self.content, np.ndarray)
         if isinstance(self.content, bytes):
             return self.content
         try:
@@ -98,13 +103,42 @@ def parse_json(content: bytes) -> object:
         raise BadBody(f"the body is not JSON: {error}", code="bad-json") from None
 
 
+async def read_latents(request: Request) -> tuple[object, str | None]:
+    """The latents of a request, still to be checked by `latents`, and the model that its body names.
+
+    Raises:
+        UnsupportedMediaType: Neither JSON nor npy.
+        BadBody: Not what its Content-Type says.
+        InvalidValue: Not of the fields of a DecodeRequest, or an array of another kind.
+    """
+    sent_as = media_type(request.headers.get("content-type"))
+    if sent_as == NPY:
+        rows = read_npy(
+            await request.body(), dtypes=("float32", "float64"), shape="(n, latent_dim)", num_axes=2
+        )
+        return rows, None
+    if sent_as != JSON:
+        raise _unsupported(sent_as, (JSON, NPY))
+    asked = validated(DecodeRequest, await read_json(request))
+    return asked.z, asked.model
+
+
 def latents(rows: object, latent_dim: int, max_images: int) -> Float32Array:
-    """Check the field `z` of a request: lists to float32 (N, D), every number finite.
+    """Check the field `z` of a request: lists, or an array, to float32 (N, D), every number finite.
 
     Raises:
         InvalidValue: Naming the first row that is wrong, and the shape expected.
     """
     expected = f"a list of 1 to {max_images} lists of {latent_dim} numbers"
+    if isinstance(rows, np.ndarray):
+        if not 1 <= len(rows) <= max_images or rows.shape[1] != latent_dim:
+            found = " x ".join(map(str, rows.shape))
+            raise InvalidValue(
+                f"z must be an array of 1 to {max_images} x {latent_dim}, got {found}",
+                param="z",
+                code="z-wrong-shape",
+            )
+        return _finite(rows)
     if not isinstance(rows, list) or not 1 <= len(rows) <= max_images:
         raise InvalidValue(f"z must be {expected}, got {_described(rows)}", param="z", code="z-wrong-shape")
     for index, row in enumerate(rows):
@@ -118,8 +152,12 @@ def latents(rows: object, latent_dim: int, max_images: int) -> Float32Array:
             raise InvalidValue(
                 f"z[{index}] must hold numbers only", param=f"z[{index}]", code="z-not-numbers"
             )
+    return _finite(np.array(rows, np.float64))
+
+
+def _finite(rows: npt.NDArray[np.floating[Any]]) -> Float32Array:
     with np.errstate(over="ignore"):
-        z = np.array(rows, np.float64).astype(np.float32)
+        z = rows.astype(np.float32)
     if not np.isfinite(z).all():
         index = int(np.argmin(np.isfinite(z).all(axis=1)))
         problem = f"z[{index}] must hold finite numbers within the range of float32"
@@ -145,9 +183,24 @@ async def read_uploads(request: Request, max_images: int) -> Uploads:
         return await _multipart_uploads(request, max_images)
     if sent_as == JSON:
         return _base64_uploads(await read_json(request), max_images)
-    raise UnsupportedMediaType(
-        f"send one of {', '.join(IMAGE_BODIES)}, got {sent_as or 'no Content-Type'}", param="Content-Type"
-    )
+    if sent_as == NPY:
+        return _pixel_uploads(await request.body(), max_images)
+    raise _unsupported(sent_as, IMAGE_BODIES)
+
+
+def _unsupported(sent_as: str, taken: Sequence[str]) -> UnsupportedMediaType:
+    found = sent_as or "no Content-Type"
+    return UnsupportedMediaType(f"send one of {', '.join(taken)}, got {found}", param="Content-Type")
+
+
+def _pixel_uploads(content: bytes, max_images: int) -> Uploads:
+    pixels = read_npy(content, dtypes=("uint8",), shape="(n, height, width, channels)", num_axes=4)
+    _check_count(len(pixels), max_images, "images")
+    if not 1 <= pixels.shape[3] <= 4 or 0 in pixels.shape:
+        found = " x ".join(map(str, pixels.shape))
+        problem = f"the images must have 1 to 4 channels and at least a pixel, got {found}"
+        raise InvalidValue(problem, param="body", code="npy-wrong-shape")
+    return Uploads([Upload(image, None, f"images[{index}]") for index, image in enumerate(pixels)])
 
 
 async def _multipart_uploads(request: Request, max_images: int) -> Uploads:

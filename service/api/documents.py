@@ -101,9 +101,13 @@ _IMAGES_IN = {
         "examples": _curl("-F image=@one.png -F image=@two.jpg"),
     },
     Form.JSON.value: {"schema": reference("Base64Images"), "example": {"images": [TINY_PNG]}},
+    Form.NPY.value: {"schema": BINARY, "examples": _curl("--data-binary @images.npy")},
 }
 _SAMPLE_IN = {Form.JSON.value: {"schema": reference(SampleRequest), "example": {"n": 16, "seed": 42}}}
-_DECODE_IN = {Form.JSON.value: {"schema": reference(DecodeRequest)}}
+_DECODE_IN = {
+    Form.JSON.value: {"schema": reference(DecodeRequest)},
+    Form.NPY.value: {"schema": BINARY, "examples": _curl("--data-binary @latents.npy")},
+}
 
 SAMPLE = _operation(_SAMPLE_IN, _images_out("The images", "X-Seed"), 400, 404, 415, 422)
 DECODE = _operation(_DECODE_IN, _images_out("The images"), 400, 404, 415, 422)

@@ -14,17 +14,17 @@ from starlette.responses import Response
 
 from service.api import documents
 from service.api.answers import Figures, Images, posteriors, reconstruction_figures
-from service.api.bodies import Upload, Uploads, latents, read_json, read_uploads
+from service.api.bodies import Upload, Uploads, latents, read_json, read_latents, read_uploads
 from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, PICTURE_FORMS, Form, accept, negotiate
 from service.api.presence import while_present
-from service.api.schemas import DecodeRequest, validated
+from service.api.schemas import validated
 from service.api.service import Service, service_of
 from service.api.tracing import record_stage
 from service.checkpoint import UInt8Array
 from service.engine.engine import Future
 from service.engine.jobs import Result
 from service.metadata import Metadata
-from service.vae.images import ImageLimits, decode_image
+from service.vae.images import ImageLimits, decode_image, prepare_pixels
 from service.vae.noise import draw_noise
 from service.vae.runtime import Runtime
 
@@ -55,9 +55,9 @@ async def decode(request: Request) -> Response:
     service = service_of(request)
     service.check_room(request)
     form = negotiate(accept(request), IMAGE_FORMS)
-    asked = validated(DecodeRequest, await read_json(request))
-    with service.model(request, asked.model) as model:
-        z = latents(asked.z, model.runtime.metadata.latent_dim, service.limits.max_images)
+    rows, name = await read_latents(request)
+    with service.model(request, name) as model:
+        z = latents(rows, model.runtime.metadata.latent_dim, service.limits.max_images)
         with service.places(request, model, len(z)):
             work = model.decode(z, timeout_seconds=service.timeout_seconds(request))
             result = await _result(request, work)
@@ -108,6 +108,10 @@ async def _decode_uploads(service: Service, runtime: Runtime, uploads: Uploads) 
 
 
 def _decode_upload(metadata: Metadata, limits: ImageLimits, upload: Upload) -> UInt8Array:
+    if isinstance(upload.content, np.ndarray):
+        return prepare_pixels(
+            upload.content, metadata.preprocessing, metadata.image_shape, limits=limits, param=upload.param
+        )
     return decode_image(
         upload.file(),
         metadata.preprocessing,

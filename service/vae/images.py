@@ -97,6 +97,34 @@ def decode_image(
         raise BadImage(f"the image is damaged: {_first_line(error)}", param=param) from None
 
 
+def prepare_pixels(
+    pixels: UInt8Array,
+    preprocessing: Preprocessing,
+    image_shape: tuple[int, int, int],
+    *,
+    limits: ImageLimits,
+    param: str | None = None,
+) -> UInt8Array:
+    """Prepare an image that came as an array, as decode_image does one that came as a file.
+
+    Args:
+        pixels: uint8 (H, W, C), C from 1 to 4.
+        preprocessing: The checkpoint's own.
+        image_shape: (C, H, W) of the network.
+        limits: Of the image.
+        param: The field to name in errors.
+
+    Returns:
+        uint8 (H, W, C), as the network takes it.
+
+    Raises:
+        TooLarge: Over one of the limits.
+    """
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    _check_size(Parts(b"", picture.size, "an array"), 1, limits, param)
+    return prepare(picture, crop_box(picture.size, preprocessing), image_shape, orientation=1)
+
+
 def contact_sheet(images: UInt8Array) -> UInt8Array:
     """Lay images out row by row on a grid as square as possible, without gaps, the rest white.
 
