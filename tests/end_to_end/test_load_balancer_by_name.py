@@ -17,7 +17,7 @@ from tests.balancers import before, free_ports, needs
 from tests.name_server import NameServer
 
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
-WAIT_SECONDS = 90
+WAIT_SECONDS = 60
 
 
 def nginx_resolves_names() -> bool:
@@ -38,9 +38,14 @@ PROGRAMS = [
 
 
 class SaysWhereItIs(BaseHTTPRequestHandler):
-    """In place of a replica: ready, and each answer is its own address."""
+    """In place of a replica: ready, and each answer is its own address.
 
-    protocol_version = "HTTP/1.1"
+    It closes each connection: HAProxy goes on using those that it has kept to an address that left the name,
+    until the replica closes them, as the service does when it ends.
+    """
+
+    protocol_version = "HTTP/1.0"
+    wbufsize = -1
 
     def do_GET(self) -> None:
         host = str(self.server.server_address[0]).encode()
