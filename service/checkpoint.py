@@ -6,6 +6,12 @@ One file is the whole artefact: a TorchScript archive with two files beside its 
     encode(images: uint8 (B, C, H, W)) -> (mu: float32 (B, D), log_var: float32 (B, D))
     decode(z: float32 (B, D)) -> images: uint8 (B, C, H, W)
 
+It may have more: what likelihoods are computed from, and the mixture that metadata.prior "fitted" tells of,
+with k of K components drawn by its weight and z = means[k] + factors[k] @ noise:
+
+    decode_logits(z: float32 (B, D)) -> float32 (B, C, H, W), sigmoid of which are the pixels' means in [0, 1]
+    prior_weights float32 (K,), prior_means float32 (K, D), prior_factors float32 (K, D, D), lower triangular
+
 Pixels are uint8 on both sides; the module scales them itself, in whatever dtype its weights have.
 A checkpoint is code: service.trust says what is checked before any of it runs, and what that is worth.
 

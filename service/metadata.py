@@ -7,7 +7,7 @@ FORMAT_VERSION; a service refuses what is newer than it reads.
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveFloat, PositiveInt, ValidationError
 
 from service.errors import InvalidCheckpoint
 
@@ -46,9 +46,12 @@ class Provenance(_Frozen):
 class Metadata(_Frozen):
     """What a server must know of a checkpoint, and what a person wants to.
 
-    `quality` holds measured figures of the validation or test split, one name each, nats for
-    elbo, rate and distortion, pixels in [0, 1] for mse. `export_difference` is the largest
-    difference between the eager network and the exported module on real images.
+    `likelihood_scale` is sigma of a Gaussian likelihood, s of a discretized logistic one, in units of the
+    pixel range [0, 1]; a Bernoulli likelihood has none. `prior` says what to draw from: "fitted" means that
+    the module holds a mixture, see service.checkpoint. `quality` holds measured figures of the validation or
+    test split, one name each, nats for elbo, rate and distortion, pixels in [0, 1] for mse; `unit_kl` is the
+    mean KL divergence of each latent unit in nats, whose sum is the rate. `export_difference` is the
+    largest difference between the eager network and the exported module on real images.
     """
 
     format_version: Literal[1] = 1
@@ -58,10 +61,12 @@ class Metadata(_Frozen):
     image_shape: tuple[Annotated[int, Field(ge=1, le=4)], PositiveInt, PositiveInt]
     latent_dim: PositiveInt
     preprocessing: Preprocessing
-    likelihood: Literal["gaussian", "bernoulli"]
-    prior: Literal["standard"] = "standard"
+    likelihood: Literal["gaussian", "bernoulli", "discretized_logistic"]
+    likelihood_scale: PositiveFloat | None = None
+    prior: Literal["standard", "fitted"] = "standard"
     provenance: Provenance
     quality: dict[str, float]
+    unit_kl: tuple[float, ...] | None = None
     export_difference: dict[str, float]
 
 

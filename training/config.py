@@ -37,7 +37,9 @@ class DataConfig(_Frozen):
 
     `root` is the folder that holds the data set, None for sprites. `limit` keeps so many training images
     (and as many for validation at most). `binarize` draws every pixel from its grey value: anew at each use
-    in training, once for validation (Salakhutdinov & Murray 2008).
+    in training, once for validation (Salakhutdinov & Murray 2008). What the encoder is shown in training may
+    be spoilt, what it is to come back to is not (denoising, Vincent et al. 2008): `noise` is the standard
+    deviation of Gaussian noise on it, in [0, 1] pixels, and `mask` the share of its pixels that are blacked out.
     """
 
     dataset: DatasetName
@@ -47,6 +49,8 @@ class DataConfig(_Frozen):
     preprocessing: Preprocessing = Preprocessing()
     flip: bool = False
     binarize: bool = False
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mask: Annotated[float, Field(ge=0, lt=1)] = 0.0
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     limit: PositiveInt | None = None
 
@@ -58,41 +62,81 @@ class DataConfig(_Frozen):
 
 
 class ModelConfig(_Frozen):
-    """The network: `architecture` is a key of `training.models.MODELS`."""
+    """The network: `architecture` is a key of `training.models.MODELS`.
 
-    architecture: Literal["vanilla"] = "vanilla"
+    `hidden_channels` are those of each stage of the encoder, finest first; of `mlp` the sizes of its hidden layers.
+    """
+
+    architecture: Literal["vanilla", "residual", "mlp"] = "residual"
     latent_dim: PositiveInt
     hidden_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
 class LossConfig(_Frozen):
-    """The objective, in nats an image: -log p(x|z) + kl_weight * KL.
+    """The objective, in nats an image.
 
-    `sigma`, of the Gaussian likelihood, is in units of the pixel range [0, 1]; "optimal" takes the one that
-    fits the data best (sigma-VAE). `kl_warmup_epochs` raises the weight linearly from zero.
+    `elbo` is -log p(x|z) + kl_weight * KL; `iwae` the importance-weighted bound; both of them over
+    `num_importance_samples` latents an image. `autoencoder` has -log p(x|mu) alone: no noise, no prior.
+
+    `scale`, in units of the pixel range [0, 1], is sigma of the Gaussian likelihood and s of the discretized
+    logistic one; "learned" makes it a weight, "optimal" takes the sigma that fits the data best (sigma-VAE).
+    `kl_warmup_epochs` raises the KL weight linearly from zero. `free_bits` are the nats that each latent unit
+    may spend for nothing, on average over a batch (Kingma et al. 2016).
     """
 
-    likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
-    sigma: PositiveFloat | Literal["optimal"] = "optimal"
+    objective: Literal["elbo", "iwae", "autoencoder"] = "elbo"
+    num_importance_samples: PositiveInt = 1
+    likelihood: Literal["gaussian", "bernoulli", "discretized_logistic"] = "gaussian"
+    scale: PositiveFloat | Literal["optimal", "learned"] = "optimal"
     kl_weight: Annotated[float, Field(ge=0)] = 1.0
     kl_warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    free_bits: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "LossConfig":
+        if self.likelihood == "discretized_logistic" and self.scale == "optimal":
+            raise ValueError("scale=optimal is for the Gaussian likelihood; use scale=learned or a number")
+        if self.objective == "iwae" and (self.kl_weight != 1 or self.free_bits or self.kl_warmup_epochs):
+            raise ValueError("objective=iwae has no KL term to weigh: leave kl_weight at 1, the others at 0")
+        return self
+
+
+class PriorConfig(_Frozen):
+    """The mixture of Gaussians that is fitted to the latents after training; `components` 0 for none."""
+
+    components: Annotated[int, Field(ge=0)] = 10
 
 
 class OptimizerConfig(_Frozen):
-    """Adam, its learning rate multiplied by `gamma` after each epoch."""
+    """Adam (AdamW where `weight_decay` is not 0), its learning rate rising over `warmup_steps`.
+
+    After that `schedule` "cosine" brings it to zero with the last step, "exponential" multiplies it by `gamma`
+    after each epoch. `clip_norm` bounds the norm of the gradient, None for no bound; a step whose gradient is
+    not finite is skipped and counted. `ema_decay` averages the weights over the steps, None for no average:
+    the average is what is validated, saved and exported.
+    """
 
     epochs: PositiveInt
     batch_size: PositiveInt = 64
     learning_rate: PositiveFloat = 1e-3
+    schedule: Literal["cosine", "exponential"] = "cosine"
     gamma: Annotated[float, Field(gt=0, le=1)] = 1.0
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: PositiveFloat | None = None
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class MachineConfig(_Frozen):
-    """What belongs to the machine and changes no result on purpose; not part of a checkpoint's provenance."""
+    """What belongs to the machine and changes no result on purpose; not part of a checkpoint's provenance.
+
+    `precision` is that of the network's arithmetic: auto is bfloat16 where CUDA has it, else float32.
+    """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: PositiveInt = 1
     workers: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
 class Config(_Frozen):
@@ -104,6 +148,7 @@ class Config(_Frozen):
     data: DataConfig
     model: ModelConfig
     loss: LossConfig = LossConfig()
+    prior: PriorConfig = PriorConfig()
     optimizer: OptimizerConfig
     machine: MachineConfig = MachineConfig()
 

@@ -110,6 +110,6 @@ def seeded_noise(num: int, latent_dim: int, *, seed: int) -> Tensor:
 def _likelihood(config: LossConfig) -> Likelihood:
     if config.likelihood == "bernoulli":
         return BernoulliLikelihood()
-    if config.sigma == "optimal":
+    if config.scale == "optimal":
         return OptimalGaussianLikelihood()
-    return GaussianLikelihood(config.sigma)
+    return GaussianLikelihood(config.scale)

@@ -29,7 +29,7 @@ def test_celeba_vanilla_has_the_articles_numbers() -> None:
 
 
 def test_celeba_vanilla_weighs_the_kl_by_0_00025_against_the_mean_pixel_error() -> None:
-    sigma = load_preset("celeba-vanilla").loss.sigma
+    sigma = load_preset("celeba-vanilla").loss.scale
     assert isinstance(sigma, float)
     assert sigma**2 == pytest.approx(3 * 64 * 64 * 0.00025 / 2)
 
@@ -42,7 +42,7 @@ def test_celeba_vanilla_weighs_the_kl_by_0_00025_against_the_mean_pixel_error() 
         ({"seeds.x": 3}, "no key .*seed"),
         ({"optimizer.epochs": 0}, "optimizer.epochs: .*greater than 0"),
         ({"optimizer.epochs": "many"}, "optimizer.epochs: .*integer"),
-        ({"loss.sigma": "best"}, "loss.sigma"),
+        ({"loss.scale": "best"}, "loss.scale"),
         ({"loss.likelihood": "bernoulli"}, "binarize"),
         ({"data.image_shape": [5, 8, 8]}, "data: .*channels"),
         ({"name": "../x"}, "name: "),
@@ -60,9 +60,9 @@ def test_an_unknown_preset_is_named_with_the_nearest_one() -> None:
 
 
 def test_strings_are_read_as_yaml() -> None:
-    config = load_preset("sprites", changes={"model.hidden_channels": "[8, 16]", "loss.sigma": "optimal"})
+    config = load_preset("sprites", changes={"model.hidden_channels": "[8, 16]", "loss.scale": "optimal"})
     assert config.model.hidden_channels == (8, 16)
-    assert config.loss.sigma == "optimal"
+    assert config.loss.scale == "optimal"
 
 
 def test_the_command_of_a_changed_run_repeats_it() -> None:
