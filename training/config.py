@@ -39,7 +39,7 @@ class DataConfig(_Frozen):
     (and as many for validation at most). `binarize` draws every pixel from its grey value: anew at each use
     in training, once for validation (Salakhutdinov & Murray 2008). What the encoder is shown in training may
     be spoilt, what it is to come back to is not (denoising, Vincent et al. 2008): `noise` is the standard
-    deviation of Gaussian noise on it, in [0, 1] pixels, and `mask` the share of its pixels that are blacked out.
+    deviation of Gaussian noise on it, in [0, 1] pixels, `mask` the share of its pixels that are blacked out.
     """
 
     dataset: DatasetName
@@ -64,7 +64,7 @@ class DataConfig(_Frozen):
 class ModelConfig(_Frozen):
     """The network: `architecture` is a key of `training.models.MODELS`.
 
-    `hidden_channels` are those of each stage of the encoder, finest first; of `mlp` the sizes of its hidden layers.
+    `hidden_channels` are those of each stage of the encoder, finest first; of `mlp`, sizes of hidden layers.
     """
 
     architecture: Literal["vanilla", "residual", "mlp"] = "residual"
@@ -110,10 +110,10 @@ class PriorConfig(_Frozen):
 class OptimizerConfig(_Frozen):
     """Adam (AdamW where `weight_decay` is not 0), its learning rate rising over `warmup_steps`.
 
-    After that `schedule` "cosine" brings it to zero with the last step, "exponential" multiplies it by `gamma`
-    after each epoch. `clip_norm` bounds the norm of the gradient, None for no bound; a step whose gradient is
-    not finite is skipped and counted. `ema_decay` averages the weights over the steps, None for no average:
-    the average is what is validated, saved and exported.
+    After that `schedule` "cosine" brings it to zero with the last step, "exponential" multiplies it by
+    `gamma` after each epoch. `clip_norm` bounds the norm of the gradient, None for no bound; a step whose
+    gradient is not finite is skipped and counted. `ema_decay` averages the weights over the steps, None for
+    no average; the average is what is validated, saved and exported.
     """
 
     epochs: PositiveInt

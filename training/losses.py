@@ -1,13 +1,15 @@
-"""Likelihoods and the KL divergence, all in nats an image: summed over dimensions, one value for each image.
+"""The objectives: bounds on -log p(x) in nats an image, from likelihoods, posteriors and the noise.
 
-Pixels are in [0, 1]; densities are with respect to that unit. Shapes: B batch, C, H, W of an image, D latent.
+Shapes: S samples of z an image, B batch, D latent size.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
+
+# A latent unit is active where its posterior mean varies by more than this (Burda et al. 2016, section 4.2).
+ACTIVE_VARIANCE = 0.01
 
 
 def gaussian_kl(mu: Tensor, log_var: Tensor) -> Tensor:
@@ -15,86 +17,45 @@ def gaussian_kl(mu: Tensor, log_var: Tensor) -> Tensor:
 
     Source: Kingma & Welling 2014 (arXiv 1312.6114), appendix B.
     """
-    return 0.5 * (mu.square() + log_var.exp() - log_var - 1).sum(dim=1)
+    return unit_kl(mu, log_var).sum(dim=1)
 
 
-def gaussian_nll(images: Tensor, means: Tensor, variance: Tensor) -> Tensor:
-    """-log N(x; mean, variance I) = 1/2 sum((x - mean)^2 / variance + log(2 pi variance)).
-
-    Args:
-        images: (B, C, H, W) in [0, 1].
-        means: The same shape.
-        variance: One positive number, in squared units of the pixel range.
-
-    Returns:
-        (B,). It is a density, so it can be negative.
-    """
-    num_dimensions = images[0].numel()
-    squared_error = (images - means).square().flatten(1).sum(dim=1)
-    return 0.5 * (squared_error / variance + num_dimensions * torch.log(2 * math.pi * variance))
+def unit_kl(mu: Tensor, log_var: Tensor) -> Tensor:
+    """The share of each latent unit in `gaussian_kl`, (B, D)."""
+    return 0.5 * (mu.square() + log_var.exp() - log_var - 1)
 
 
-def bernoulli_nll(images: Tensor, logits: Tensor) -> Tensor:
-    """-sum(x log p + (1 - x) log(1 - p)) with p = sigmoid(logits), (B, C, H, W) -> (B,).
+def log_weights(distortion: Tensor, log_var: Tensor, *, z: Tensor, noise: Tensor) -> Tensor:
+    """log p(x|z) + log p(z) - log q(z|x), (S, B), of z = mu + exp(log_var / 2) * noise.
 
-    Raises:
-        ValueError: The pixels are not all 0 or 1. On grey pixels this is no log-likelihood of anything.
-    """
-    if not bool(((images == 0) | (images == 1)).all()):
-        raise ValueError(
-            "a Bernoulli likelihood is of binary pixels; these are grey: binarize or use a Gaussian"
-        )
-    return functional.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(dim=1)
-
-
-class GaussianLikelihood(nn.Module):
-    """Independent Gaussian pixels around sigmoid(logits), with one fixed sigma for all of them.
+    The normalizing constants of the two Gaussians cancel.
 
     Args:
-        sigma: Standard deviation in units of the pixel range.
+        distortion: -log p(x|z), (S, B).
+        log_var: (B, D).
+        z: (S, B, D).
+        noise: (S, B, D).
     """
-
-    def __init__(self, sigma: float) -> None:
-        super().__init__()
-        self.variance: Tensor
-        self.register_buffer("variance", torch.tensor(sigma**2))
-
-    def forward(self, images: Tensor, logits: Tensor) -> Tensor:
-        """Negative log-likelihood in nats, (B,), of images (B, C, H, W) in [0, 1]."""
-        return gaussian_nll(images, torch.sigmoid(logits), self.variance)
+    log_prior = -0.5 * z.square().sum(dim=2)
+    log_posterior = -0.5 * (noise.square().sum(dim=2) + log_var.sum(dim=1))
+    return log_prior - log_posterior - distortion
 
 
-class OptimalGaussianLikelihood(nn.Module):
-    """Independent Gaussian pixels with the one sigma that fits best: sigma^2 = MSE (sigma-VAE).
+def importance_weighted_nll(log_weights: Tensor) -> Tensor:
+    """-log of the mean importance weight, (S, B) -> (B,): a bound of -log p(x), tighter with each sample.
 
-    In training it is the MSE of the batch, with its gradient, so that the loss is D/2 log(MSE) up to a
-    constant; in evaluation a running mean of it, so that an image's value does not depend on its batch.
-    Source: Rybkin, Daniilidis & Levine 2021 (arXiv 2006.13202), section 3.2.
+    Source: Burda, Grosse & Salakhutdinov 2016 (arXiv 1509.00519), equation 8.
     """
-
-    MOMENTUM = 0.02
-    SMALLEST_VARIANCE = (1 / 255 / 4) ** 2  # a quarter of a level: below it the pixels' own rounding rules
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.variance: Tensor
-        self.register_buffer("variance", torch.tensor(0.0))
-
-    def forward(self, images: Tensor, logits: Tensor) -> Tensor:
-        """Negative log-likelihood in nats, (B,), of images (B, C, H, W) in [0, 1]."""
-        means = torch.sigmoid(logits)
-        if not self.training:
-            return gaussian_nll(images, means, self.variance.clamp_min(self.SMALLEST_VARIANCE))
-        variance = (images - means).square().mean().clamp_min(self.SMALLEST_VARIANCE)
-        with torch.no_grad():
-            first = self.variance == 0
-            self.variance.copy_(torch.where(first, variance, self.variance.lerp(variance, self.MOMENTUM)))
-        return gaussian_nll(images, means, variance)
+    return math.log(len(log_weights)) - torch.logsumexp(log_weights, dim=0)
 
 
-class BernoulliLikelihood(nn.Module):
-    """Independent binary pixels with probability sigmoid(logits)."""
+def with_free_bits(unit_kl: Tensor, free_bits: float) -> Tensor:
+    """The KL term, a scalar: each unit's mean over the batch, at least `free_bits` nats of it, summed.
 
-    def forward(self, images: Tensor, logits: Tensor) -> Tensor:
-        """Negative log-likelihood in nats, (B,), of binary images (B, C, H, W)."""
-        return bernoulli_nll(images, logits)
+    Source: Kingma et al. 2016 (arXiv 1606.04934), appendix C.8.
+
+    Args:
+        unit_kl: (B, D), in nats.
+        free_bits: Nats that a unit may spend for nothing; 0 for the plain KL divergence.
+    """
+    return unit_kl.mean(dim=0).clamp_min(free_bits).sum()

@@ -2,25 +2,9 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
+from torch.distributions import Independent, Normal, kl_divergence
 
-from training.losses import (
-    GaussianLikelihood,
-    OptimalGaussianLikelihood,
-    bernoulli_nll,
-    gaussian_kl,
-    gaussian_nll,
-)
-
-
-@pytest.fixture
-def images() -> torch.Tensor:
-    return torch.rand(5, 3, 8, 6, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def logits() -> torch.Tensor:
-    return 2 * torch.randn(5, 3, 8, 6, generator=torch.Generator().manual_seed(2))
+from training.losses import gaussian_kl, importance_weighted_nll, log_weights, unit_kl, with_free_bits
 
 
 def test_kl_is_that_of_torch_distributions() -> None:
@@ -38,57 +22,38 @@ def test_kl_of_a_shifted_unit_gaussian_is_half_the_squared_distance() -> None:
     assert gaussian_kl(torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2)).tolist() == [12.5]
 
 
-@pytest.mark.parametrize("sigma", [0.05, 1.0, 1.24])
-def test_gaussian_nll_is_that_of_torch_distributions(
-    images: torch.Tensor, logits: torch.Tensor, sigma: float
-) -> None:
-    expected = -Normal(torch.sigmoid(logits), sigma).log_prob(images).sum(dim=(1, 2, 3))
-    torch.testing.assert_close(GaussianLikelihood(sigma)(images, logits), expected)
+def test_the_kl_of_the_units_adds_up_to_that_of_the_image() -> None:
+    mu, log_var = torch.randn(2, 7, 11, generator=torch.Generator().manual_seed(0)).unbind()
+    torch.testing.assert_close(unit_kl(mu, log_var).sum(dim=1), gaussian_kl(mu, log_var))
 
 
-def test_bernoulli_nll_is_that_of_torch_distributions(images: torch.Tensor, logits: torch.Tensor) -> None:
-    binary = (images > 0.5).float()
-    expected = -Bernoulli(logits=logits).log_prob(binary).sum(dim=(1, 2, 3))
-    torch.testing.assert_close(bernoulli_nll(binary, logits), expected)
+def test_free_bits_replace_what_a_unit_spends_less_on_average() -> None:
+    kl = torch.tensor([[0.1, 2.0, 0.0], [0.3, 4.0, 0.0]])
+    assert with_free_bits(kl, 0.0).item() == pytest.approx(0.2 + 3.0)
+    assert with_free_bits(kl, 0.5).item() == pytest.approx(0.5 + 3.0 + 0.5)
 
 
-def test_bernoulli_refuses_grey_pixels(images: torch.Tensor, logits: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="binary"):
-        bernoulli_nll(images, logits)
+def test_log_weights_are_those_of_torch_distributions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mu, log_var, distortion = (torch.randn(*shape, generator=generator) for shape in ((5, 3), (5, 3), (7, 5)))
+    noise = torch.randn(7, 5, 3, generator=generator)
+    z = mu + torch.exp(log_var / 2) * noise
+    prior = Independent(Normal(torch.zeros(3), torch.ones(3)), 1)
+    posterior = Independent(Normal(mu, torch.exp(log_var / 2)), 1)
+    expected = prior.log_prob(z) - posterior.log_prob(z) - distortion
+    torch.testing.assert_close(log_weights(distortion, log_var, z=z, noise=noise), expected)
 
 
-def test_optimal_sigma_has_the_smallest_nll_of_all_sigmas(images: torch.Tensor, logits: torch.Tensor) -> None:
-    optimal = OptimalGaussianLikelihood().train()(images, logits).mean()
-    mse = (torch.sigmoid(logits) - images).square().mean()
-    for factor in (0.9, 0.99, 1.01, 1.1):
-        assert gaussian_nll(images, torch.sigmoid(logits), factor * mse).mean() > optimal
-
-
-def test_optimal_sigma_objective_is_half_the_dimensions_times_log_mse(
-    images: torch.Tensor, logits: torch.Tensor
-) -> None:
-    mse = (torch.sigmoid(logits) - images).square().mean()
-    expected = 3 * 8 * 6 / 2 * (math.log(2 * math.pi * math.e) + mse.log())
-    torch.testing.assert_close(OptimalGaussianLikelihood().train()(images, logits).mean(), expected)
-
-
-def test_optimal_sigma_of_an_image_in_evaluation_does_not_depend_on_its_batch(
-    images: torch.Tensor, logits: torch.Tensor
-) -> None:
-    likelihood = OptimalGaussianLikelihood().train()
-    likelihood(images, logits)
-    likelihood.eval()
-    torch.testing.assert_close(likelihood(images, logits)[:2], likelihood(images[:2], logits[:2]))
-
-
-def test_the_articles_loss_is_the_gaussian_elbo_with_sigma_1_24(
-    images: torch.Tensor, logits: torch.Tensor
-) -> None:
-    # MSE + w KL, divided by w, has the gradients of NLL + KL at sigma^2 = D w / 2.
-    weight, num_dimensions = 0.00025, 3 * 8 * 6
-    logits.requires_grad_(True)
-    mse = (torch.sigmoid(logits) - images).square().mean()
-    (expected,) = torch.autograd.grad(mse / weight, logits)
-    likelihood = GaussianLikelihood(math.sqrt(num_dimensions * weight / 2))
-    (measured,) = torch.autograd.grad(likelihood(images, logits).mean(), logits)
-    torch.testing.assert_close(measured, expected)
+def test_the_importance_weighted_bound_reaches_a_likelihood_known_in_closed_form() -> None:
+    # z ~ N(0, 1), x | z ~ N(a z, s^2), so x ~ N(0, a^2 + s^2); q is a little off the posterior.
+    a, s, x = 1.5, 0.4, torch.tensor([[0.7], [-2.0]], dtype=torch.float64)
+    exact = -Normal(0, math.sqrt(a**2 + s**2)).log_prob(x)[:, 0]
+    variance = 1 / (1 + a**2 / s**2)
+    mu, log_var = variance * a / s**2 * x + 0.1, torch.full_like(x, math.log(1.5 * variance))
+    noise = torch.randn(200_000, 2, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = mu + torch.exp(log_var / 2) * noise
+    distortion = -Normal(a * z, s).log_prob(x)[..., 0]
+    weights = log_weights(distortion, log_var, z=z, noise=noise)
+    torch.testing.assert_close(importance_weighted_nll(weights), exact, atol=2e-3, rtol=0)
+    one_sample = -weights.mean(dim=0)  # the negative ELBO
+    assert (one_sample > exact + 0.01).all()

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from service.checkpoint import as_vae, save, without_deprecation_warning
 from service.metadata import Metadata, Provenance
 from training.config import Config, build_config, command_line
-from training.data.batches import validation_images
+from training.data.batches import binarized, validation_images
 from training.data.splits import ImageSplits
 from training.errors import ExportError
+from training.export.calibration import calibrate
 from training.export.comparison import compare
 from training.export.module import build_module
-from training.export.quality import measure_quality
+from training.export.prior import Mixture, fit_mixture, training_latents
+from training.export.quality import Quality, measure_quality
 from training.lightning_module import VAETraining
 
 logger = logging.getLogger(__name__)
@@ -48,19 +51,48 @@ def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) ->
     Raises:
         ExportError: The two differ, or the checkpoint cannot be read.
     """
+    training, state = load_trained(checkpoint, splits=splits)
+    images = validation_images(splits, config=training.config)
+
+    module = build_module(training.model)
+    mixture = _fitted_prior(training, splits.train)
+    if mixture is not None:
+        mixture.register(module)
+    with without_deprecation_warning():
+        scripted = torch.jit.script(module)
+    difference = compare(training.model, as_vae(scripted), images[:NUM_COMPARED_IMAGES])
+    quality = measure_quality(training, images)
+    metadata = _metadata(training.config, state, quality, difference, len(splits.train))
+    changes = {
+        "likelihood_scale": training.likelihood.scale(),
+        "prior": "standard" if mixture is None else "fitted",
+    }
+    save(target, scripted, metadata.model_copy(update=changes))
+    _say_what_was_exported(checkpoint, target, metadata)
+    return target
+
+
+def load_trained(checkpoint: Path, *, splits: ImageSplits) -> tuple[VAETraining, dict[str, Any]]:
+    """The network of a Lightning checkpoint, calibrated on its training images, and the checkpoint's state.
+
+    Raises:
+        ExportError: The file is missing, or is no such checkpoint.
+    """
     state = _read(checkpoint)
     training = VAETraining(build_config(state["config"]))
     training.load_state_dict(state["state_dict"])
-    training.eval()
-    images = validation_images(splits, config=training.config)
+    calibrate(training, splits.train)
+    return training, state
 
-    with without_deprecation_warning():
-        module = torch.jit.script(build_module(training.model))
-    difference = compare(training.model, as_vae(module), images[:NUM_COMPARED_IMAGES])
-    quality = measure_quality(training, images)
-    save(target, module, _metadata(training.config, state, quality, difference, len(splits.train)))
-    _say_what_was_exported(checkpoint, target, quality, difference)
-    return target
+
+def _fitted_prior(training: VAETraining, images: Tensor) -> Mixture | None:
+    config = training.config
+    if config.prior.components == 0:
+        return None
+    if config.data.binarize:
+        images = binarized(images, generator=torch.Generator().manual_seed(config.seed))
+    z = training_latents(training, images)
+    return fit_mixture(z, num_components=config.prior.components, seed=config.seed)
 
 
 def _read(checkpoint: Path) -> dict[str, Any]:
@@ -80,7 +112,7 @@ def _read(checkpoint: Path) -> dict[str, Any]:
 def _metadata(
     config: Config,
     state: dict[str, Any],
-    quality: dict[str, float],
+    quality: Quality,
     difference: dict[str, float],
     num_training_images: int,
 ) -> Metadata:
@@ -104,7 +136,8 @@ def _metadata(
             steps=state["global_step"],
             torch_version=str(torch.__version__),
         ),
-        quality=quality,
+        quality=quality.figures,
+        unit_kl=quality.unit_kl,
         export_difference=difference,
     )
 
@@ -118,15 +151,12 @@ def _commit() -> str | None:
         return None
 
 
-def _say_what_was_exported(
-    checkpoint: Path, target: Path, quality: dict[str, float], difference: dict[str, float]
-) -> None:
+def _say_what_was_exported(checkpoint: Path, target: Path, metadata: Metadata) -> None:
     logger.info("exported %s as %s (%.1f MB)", checkpoint, target, target.stat().st_size / 1e6)
+    differences = metadata.export_difference
     logger.info(
         "largest difference from the trained network: mu %.1e, log_var %.1e, pixels %d of 255",
-        difference["mu"], difference["log_var"], difference["pixels"],
+        differences["mu"], differences["log_var"], differences["pixels"],
     )  # fmt: skip
-    logger.info(
-        "validation: elbo %.2f nats (distortion %.2f, rate %.2f), mse %.5f, %d active units",
-        quality["elbo"], quality["distortion"], quality["rate"], quality["mse"], quality["active_units"],
-    )  # fmt: skip
+    figures = ", ".join(f"{name} {value:g}" for name, value in metadata.quality.items())
+    logger.info("validation, in nats an image: %s", figures)

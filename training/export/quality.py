@@ -3,38 +3,55 @@
 Shapes: N images, D latent size.
 """
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
-from training.losses import BernoulliLikelihood
+from training.losses import ACTIVE_VARIANCE
 
 BATCH_SIZE = 256
-ACTIVE_VARIANCE = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """Measured figures.
+
+    Attributes:
+        figures: elbo, rate and distortion in nats an image (elbo = -distortion - rate, at KL weight 1; under
+            a Gaussian likelihood a density of pixels in [0, 1]); mse of pixels in [0, 1]; active_units, the
+            number of latents whose posterior mean varies: Var(mu_d) > 0.01 (Burda, Grosse & Salakhutdinov
+            2016, arXiv 1509.00519, section 4.2); sigma or scale of the likelihood. An autoencoder has
+            neither rate nor elbo.
+        unit_kl: Mean KL divergence of each latent unit in nats; None of an autoencoder.
+    """
+
+    figures: dict[str, float]
+    unit_kl: tuple[float, ...] | None
 
 
 @torch.no_grad()
-def measure_quality(training: VAETraining, images: Tensor) -> dict[str, float]:
-    """Figures of the validation images, uint8 (N, C, H, W), one latent sample each from a fixed seed.
-
-    Returns:
-        elbo, rate and distortion in nats an image (elbo = -distortion - rate, at KL weight 1, a density of
-        pixels in [0, 1] under a Gaussian likelihood, whose sigma is given too); mse of pixels in [0, 1];
-        active_units, the number of latents whose posterior mean varies: Var(mu_d) > 0.01 (Burda, Grosse &
-        Salakhutdinov 2016, arXiv 1509.00519, section 4.2).
-    """
+def measure_quality(training: VAETraining, images: Tensor) -> Quality:
+    """Measure validation images, uint8 (N, C, H, W), with one latent sample each from a fixed seed."""
     training.eval()
-    sums = {"distortion": 0.0, "rate": 0.0, "mse": 0.0}
-    means = []
+    sums: dict[str, float] = {}
+    means, kls = [], []
     for seed, batch in enumerate(images.split(BATCH_SIZE)):
-        pixels = as_unit_range(batch)
-        noise = seeded_noise(len(batch), training.config.model.latent_dim, seed=seed)
-        for name, values in training.measure(pixels, noise=noise).items():
-            sums[name] += float(values.double().sum())
-        means.append(training.model.encode(pixels)[0])
-    quality = {name: total / len(images) for name, total in sums.items()}
-    quality["elbo"] = -quality["distortion"] - quality["rate"]
-    quality["active_units"] = float((torch.cat(means).var(dim=0, correction=0) > ACTIVE_VARIANCE).sum())
-    if not isinstance(training.likelihood, BernoulliLikelihood):
-        quality["sigma"] = float(training.likelihood.variance) ** 0.5
-    return {name: round(value, 6) for name, value in quality.items()}
+        noise = seeded_noise(1, len(batch), training.config.model.latent_dim, seed=seed)
+        terms = training.measure(as_unit_range(batch), noise=noise)
+        for name, value in training.figures(terms).items():
+            sums[name] = sums.get(name, 0.0) + float(value) * len(batch)
+        means.append(terms.mu)
+        kls.append(terms.unit_kl)
+    figures = {name: total / len(images) for name, total in sums.items()}
+    figures["active_units"] = float((torch.cat(means).var(dim=0, correction=0) > ACTIVE_VARIANCE).sum())
+    scale = training.likelihood.scale()
+    if scale is not None:
+        name = "sigma" if training.config.loss.likelihood == "gaussian" else "scale"
+        figures[name] = scale
+    unit_kl = torch.cat(kls).double().mean(dim=0).tolist()
+    return Quality(
+        figures={name: round(value, 6) for name, value in figures.items()},
+        unit_kl=None if training.is_autoencoder else tuple(round(value, 6) for value in unit_kl),
+    )

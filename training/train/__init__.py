@@ -4,7 +4,7 @@ import logging
 import sys
 import warnings
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import lightning
 import torch
@@ -20,7 +20,9 @@ from training.data.splits import ImageSplits
 from training.errors import TrainingError
 from training.export import export_checkpoint
 from training.lightning_module import VAETraining
+from training.train.averaging import MovingAverage
 from training.train.callbacks import EpochReport, SaveWhenInterrupted
+from training.train.collapse import CollapseWatch
 from training.train.grids import GridWriter
 from training.train.processes import processes
 from training.train.run_folder import LOSS_IN_NAME, RunFolder
@@ -104,6 +106,7 @@ def _fit(
         accelerator=_accelerator(config),
         devices=processes(config).num_devices,
         num_nodes=processes(config).num_nodes,
+        precision=_precision(config),
         max_epochs=config.optimizer.epochs,
         callbacks=[
             _best_two(folder),
@@ -112,6 +115,8 @@ def _fit(
             GridWriter(folder.grids, images=validation),
             EpochReport(),
             SaveWhenInterrupted(folder),
+            CollapseWatch(),
+            *_averages(config),
             *([RichProgressBar()] if sys.stdout.isatty() else []),
         ],
         logger=TensorBoardLogger(folder.root, name="tensorboard", version=""),
@@ -143,6 +148,24 @@ def _accelerator(config: Config) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _precision(config: Config) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+    match config.machine.precision:
+        case "bfloat16":
+            return "bf16-mixed"
+        case "float16":
+            return "16-mixed"
+        case "float32":
+            return "32-true"
+    has_bfloat16 = _accelerator(config) == "cuda" and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if has_bfloat16 else "32-true"
+
+
+def _averages(config: Config) -> list[lightning.Callback]:
+    # The last of the callbacks: those before it see the averaged weights at the end of a validation.
+    decay = config.optimizer.ema_decay
+    return [] if decay is None else [MovingAverage(decay)]
 
 
 def _best_two(folder: RunFolder) -> ModelCheckpoint:

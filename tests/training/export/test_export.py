@@ -8,7 +8,7 @@ from training.config import Config, build_config
 from training.data import load_splits
 from training.data.batches import validation_images
 from training.errors import ExportError
-from training.export import export_checkpoint, stored_config
+from training.export import export_checkpoint, load_trained, stored_config
 from training.export.comparison import compare
 from training.export.module import build_module
 from training.export.quality import measure_quality
@@ -24,16 +24,10 @@ def run(tiny_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs / "sprites"
 
 
-def trained(run: Path) -> VAETraining:
-    checkpoint = RunFolder(run).best()
-    training = VAETraining(stored_config(checkpoint))
-    training.load_state_dict(torch.load(checkpoint, weights_only=True)["state_dict"])
-    return training.eval()
-
-
 def test_the_loaded_checkpoint_computes_what_the_trained_network_does(run: Path, tiny_config: Config) -> None:
     images = validation_images(load_splits(tiny_config), config=tiny_config)
-    difference = compare(trained(run).model, as_vae(load(run / "model.pt").module), images)
+    trained, _ = load_trained(RunFolder(run).best(), splits=load_splits(tiny_config))
+    difference = compare(trained.model, as_vae(load(run / "model.pt").module), images)
     assert max(difference["mu"], difference["log_var"]) < 1e-4
     assert difference["pixels"] <= 1
 
@@ -73,11 +67,11 @@ def test_an_untrained_latent_that_ignores_its_input_is_not_active(tiny_config: C
     images = validation_images(load_splits(tiny_config), config=tiny_config)
     training.train()
     training.model(images / 255, torch.zeros(len(images), 3))  # gives BatchNorm its statistics
-    assert measure_quality(training, images)["active_units"] < 3
+    assert measure_quality(training, images).figures["active_units"] < 3
 
 
 def test_a_module_that_differs_is_refused(run: Path, tiny_config: Config) -> None:
-    training = trained(run)
+    training, _ = load_trained(RunFolder(run).best(), splits=load_splits(tiny_config))
     module = build_module(training.model)
     with torch.no_grad():
         module.encoder[-1].bias[0] += 0.01
@@ -86,8 +80,8 @@ def test_a_module_that_differs_is_refused(run: Path, tiny_config: Config) -> Non
         compare(training.model, module, images)
 
 
-def test_exporting_leaves_the_trained_network_as_it_was(run: Path) -> None:
-    training = trained(run)
+def test_exporting_leaves_the_trained_network_as_it_was(run: Path, tiny_config: Config) -> None:
+    training, _ = load_trained(RunFolder(run).best(), splits=load_splits(tiny_config))
     before = {name: value.clone() for name, value in training.model.state_dict().items()}
     build_module(training.model)
     for name, value in training.model.state_dict().items():
@@ -119,7 +113,7 @@ def test_a_checkpoint_of_a_binary_data_set_has_no_sigma(tiny_config: Config) -> 
     changes = {"data.binarize": True, "loss.likelihood": "bernoulli"}
     config = build_config(tiny_config.model_dump(), changes=changes)
     images = validation_images(load_splits(config), config=config)
-    quality = measure_quality(VAETraining(config), images)
+    quality = measure_quality(VAETraining(config), images).figures
     assert "sigma" not in quality
     assert quality["distortion"] == pytest.approx(
         3 * 16 * 16 * 0.693, rel=0.1

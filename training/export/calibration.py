@@ -1,0 +1,58 @@
+"""What is measured anew once the weights are final: BatchNorm's statistics and the likelihood's sigma.
+
+Both were running means while the weights moved, and an average of weights never had statistics of its own.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from training.lightning_module import VAETraining, as_unit_range, seeded_noise
+from training.likelihoods import OptimalGaussianLikelihood
+
+BATCH_SIZE = 256
+MAX_IMAGES = 12_800  # beyond it neither figure moves
+
+
+@torch.no_grad()
+def calibrate(training: VAETraining, images: Tensor) -> None:
+    """Set the statistics of every BatchNorm layer, and an optimal sigma, to those of training images.
+
+    Args:
+        training: Its model is left in evaluation mode.
+        images: uint8 (N, C, H, W), in any order.
+    """
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:MAX_IMAGES]
+    batches = [images[part] for part in chosen.sort().values.split(BATCH_SIZE)]
+    if len(batches) > 1 and len(batches[-1]) == 1:  # one image has no variance
+        batches.pop()
+    if len(batches[0]) > 1:
+        with _fresh_statistics(training.model):
+            for seed, batch in enumerate(batches):
+                _mse(training, batch, seed=seed)
+    training.eval()
+    if isinstance(training.likelihood, OptimalGaussianLikelihood):
+        errors = [_mse(training, batch, seed=seed) for seed, batch in enumerate(batches)]
+        training.likelihood.variance.copy_(torch.cat(errors).mean())
+
+
+def _mse(training: VAETraining, batch: Tensor, *, seed: int) -> Tensor:
+    noise = seeded_noise(1, len(batch), training.config.model.latent_dim, seed=seed)
+    return training.measure(as_unit_range(batch), noise=noise).mse
+
+
+@contextmanager
+def _fresh_statistics(network: nn.Module) -> Iterator[None]:
+    """BatchNorm layers forget their statistics, and afterwards have the plain mean of those of each batch."""
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    yield
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()

@@ -1,0 +1,78 @@
+"""The mixture of Gaussians that samples are drawn from: fitted to the latents of the training images.
+
+Ex-post density estimation: where the images' latents lie is not where the standard normal has its mass, and
+less so the better the decoder's likelihood is calibrated (Ghosh et al. 2020, arXiv 1903.12436, section 4).
+
+Shapes: N images, K components, D latent size.
+"""
+
+import logging
+import warnings
+from typing import NamedTuple
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from torch import Tensor, nn
+
+from training.lightning_module import VAETraining, as_unit_range, seeded_noise
+from training.models.vanilla import reparametrize
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 256
+MAX_IMAGES = 50_000
+MIN_IMAGES_PER_NUMBER = 2  # for each mean and each row of a covariance; fewer images get fewer components
+SMALLEST_VARIANCE = 1e-4
+
+
+class Mixture(NamedTuple):
+    """K Gaussians: z = means[k] + factors[k] @ noise with probability weights[k].
+
+    Attributes:
+        weights: float32 (K,), their sum is 1.
+        means: float32 (K, D).
+        factors: float32 (K, D, D), lower triangular.
+    """
+
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def register(self, module: nn.Module) -> None:
+        """Give a module the buffers that a checkpoint's fitted prior is read from."""
+        for name, value in self._asdict().items():
+            module.register_buffer(f"prior_{name}", value)
+
+
+def fit_mixture(z: Tensor, *, num_components: int, seed: int) -> Mixture:
+    """Fit full-covariance Gaussians to latents z, float (N, D), by expectation maximization.
+
+    Components for which there are too few images are left out; one is always there.
+    """
+    num_images, latent_dim = z.shape
+    num_components = max(1, min(num_components, num_images // (MIN_IMAGES_PER_NUMBER * latent_dim)))
+    mixture = GaussianMixture(
+        num_components, reg_covar=SMALLEST_VARIANCE, max_iter=200, random_state=seed, init_params="k-means++"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture.fit(z.double().numpy())
+    covariances = torch.from_numpy(mixture.covariances_)
+    return Mixture(
+        torch.from_numpy(mixture.weights_).float(),
+        torch.from_numpy(mixture.means_).float(),
+        torch.linalg.cholesky(covariances).float(),
+    )
+
+
+@torch.no_grad()
+def training_latents(training: VAETraining, images: Tensor) -> Tensor:
+    """A latent for each of up to 50,000 images, uint8 (N, C, H, W): drawn from its posterior, (N, D)."""
+    training.eval()
+    latents = []
+    for seed, batch in enumerate(images[:MAX_IMAGES].split(BATCH_SIZE)):
+        mu, log_var = training.model.encode(as_unit_range(batch))
+        noise = seeded_noise(*mu.shape, seed=seed)
+        latents.append(mu if training.is_autoencoder else reparametrize(mu, log_var, noise))
+    return torch.cat(latents)
