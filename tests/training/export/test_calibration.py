@@ -1,0 +1,45 @@
+import pytest
+import torch
+from torch import nn
+
+from training.config import Config, build_config
+from training.data import load_splits
+from training.export.calibration import calibrate
+from training.lightning_module import VAETraining, as_unit_range
+
+
+def test_batch_norm_has_the_statistics_of_the_training_images(tiny_config: Config) -> None:
+    training = VAETraining(tiny_config)
+    images = load_splits(tiny_config).train
+    calibrate(training, images)
+    first = training.model.encoder[0]
+    convolution, norm = first[0], first[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    with torch.no_grad():
+        features = convolution(as_unit_range(images))  # one batch, so its own mean and variance
+    torch.testing.assert_close(norm.running_mean, features.mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(norm.running_var, features.var(dim=(0, 2, 3)))
+    assert norm.momentum == pytest.approx(0.1)
+    assert not training.model.training
+
+
+def test_an_optimal_sigma_is_the_root_of_the_mean_squared_error(tiny_config: Config) -> None:
+    training = VAETraining(build_config(tiny_config.model_dump(), changes={"loss.scale": "optimal"}))
+    images = load_splits(tiny_config).train
+    with torch.no_grad():
+        training.model.log_var.weight.zero_()
+        training.model.log_var.bias.fill_(-50.0)  # no noise: z is mu
+    calibrate(training, images)
+    pixels = as_unit_range(images)
+    with torch.no_grad():
+        mu, _ = training.model.encode(pixels)
+        mse = (torch.sigmoid(training.model.decode_logits(mu)) - pixels).square().mean()
+    assert training.likelihood.scale() == pytest.approx(mse.sqrt().item(), rel=1e-4)
+
+
+def test_one_training_image_leaves_batch_norm_as_it_is(tiny_config: Config) -> None:
+    training = VAETraining(tiny_config)
+    before = {name: value.clone() for name, value in training.model.state_dict().items()}
+    calibrate(training, load_splits(tiny_config).train[:1])
+    for name, value in training.model.state_dict().items():
+        torch.testing.assert_close(value, before[name])

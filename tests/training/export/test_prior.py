@@ -1,0 +1,55 @@
+import pytest
+import torch
+from torch.distributions import MultivariateNormal
+
+from training.config import Config, build_config
+from training.data import load_splits
+from training.export.prior import fit_mixture, training_latents
+from training.lightning_module import VAETraining
+
+
+def drawn(num: int, *, seed: int) -> torch.Tensor:
+    """Two Gaussians in the plane, a quarter and three quarters."""
+    torch.manual_seed(seed)
+    first = MultivariateNormal(torch.tensor([4.0, 0.0]), torch.tensor([[1.0, 0.8], [0.8, 1.0]]))
+    second = MultivariateNormal(torch.tensor([-4.0, 1.0]), 0.25 * torch.eye(2))
+    return torch.cat([first.sample((num // 4,)), second.sample((num - num // 4,))])
+
+
+def test_a_planted_mixture_is_found_again() -> None:
+    mixture = fit_mixture(drawn(20_000, seed=0), num_components=2, seed=0)
+    first = int(mixture.means[:, 0].argmax())
+    torch.testing.assert_close(mixture.weights[first].item(), 0.25, atol=0.01, rtol=0)
+    torch.testing.assert_close(mixture.means[first], torch.tensor([4.0, 0.0]), atol=0.05, rtol=0)
+    covariance = mixture.factors[first] @ mixture.factors[first].T
+    torch.testing.assert_close(covariance, torch.tensor([[1.0, 0.8], [0.8, 1.0]]), atol=0.06, rtol=0)
+    assert (mixture.factors.triu(1) == 0).all()
+
+
+def test_few_images_get_fewer_components_and_one_is_always_there() -> None:
+    assert len(fit_mixture(drawn(17, seed=1), num_components=10, seed=0).weights) == 4
+    for num in (2, 3):
+        mixture = fit_mixture(torch.randn(num, 64), num_components=10, seed=0)
+        assert len(mixture.weights) == 1
+        assert torch.isfinite(mixture.factors).all()
+
+
+def test_latents_are_drawn_from_the_posteriors(tiny_config: Config) -> None:
+    training = VAETraining(tiny_config)
+    with torch.no_grad():
+        training.model.mu.weight.zero_()
+        training.model.mu.bias.fill_(3.0)
+        training.model.log_var.weight.zero_()
+        training.model.log_var.bias.fill_(-2.0)
+    z = training_latents(training, load_splits(tiny_config).train.repeat(100, 1, 1, 1))
+    assert z.mean().item() == pytest.approx(3.0, abs=0.02)
+    assert z.var().item() == pytest.approx(torch.tensor(-2.0).exp().item(), rel=0.05)
+
+
+def test_the_latents_of_an_autoencoder_are_its_means(tiny_config: Config) -> None:
+    config = build_config(tiny_config.model_dump(), changes={"loss.objective": "autoencoder"})
+    training = VAETraining(config)
+    images = load_splits(config).train
+    with torch.no_grad():
+        mu, _ = training.eval().model.encode(images.float() / 255)
+    torch.testing.assert_close(training_latents(training, images), mu)
