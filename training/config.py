@@ -190,6 +190,8 @@ def build_config(values: Mapping[str, Any], *, changes: Mapping[str, Any] | None
     """
     merged = dict(values)
     for key, value in (changes or {}).items():
+        if key not in config_keys() and key not in Config.model_fields:
+            raise ConfigError(f"there is no key {key!r}{_nearest(key, config_keys())}")
         merged = _with_change(merged, key.split("."), value)
     try:
         return Config.model_validate(merged)
@@ -228,8 +230,8 @@ def _with_change(values: dict[str, Any], path: list[str], value: Any) -> dict[st
     if not rest:
         return {**values, head: yaml.safe_load(value) if isinstance(value, str) else value}
     inner = values.get(head) or {}
-    if not isinstance(inner, Mapping) or head not in Config.model_fields:
-        raise ConfigError(f"there is no key {'.'.join(path)!r}{_nearest('.'.join(path), config_keys())}")
+    if not isinstance(inner, Mapping):
+        inner = {}
     return {**values, head: _with_change(dict(inner), rest, value)}
 
 

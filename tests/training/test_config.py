@@ -92,3 +92,8 @@ def test_a_config_cannot_be_changed() -> None:
 
 def test_keys_are_dotted_and_complete() -> None:
     assert {"seed", "optimizer.epochs", "data.preprocessing.crop", "machine.device"} <= set(config_keys())
+
+
+def test_keys_of_every_depth_can_be_changed() -> None:
+    config = load_preset("celeba-vanilla", changes={"data.preprocessing.crop": "none"})
+    assert config.data.preprocessing.crop == "none"
