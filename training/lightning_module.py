@@ -158,20 +158,20 @@ class VAETraining(lightning.LightningModule):
         """
         weights = [weight for weight in self.parameters() if weight.grad is not None]
         largest = self.config.optimizer.clip_norm or float("inf")
-        norm = nn.utils.clip_grad_norm_(weights, largest)
-        loss, norm = torch.stack([self._loss, norm.to(self._loss)]).isfinite().tolist()
-        if not loss:
+        norm = nn.utils.clip_grad_norm_(weights, largest).to(self._loss)
+        is_loss_finite, is_norm_finite = torch.stack([self._loss, norm]).isfinite().tolist()
+        if not is_loss_finite:
             raise TrainingDiverged(self._advice(f"the loss is {self._loss.item()}"))
-        self._num_skipped_in_a_row = 0 if norm else self._num_skipped_in_a_row + 1
+        self._num_skipped_in_a_row = 0 if is_norm_finite else self._num_skipped_in_a_row + 1
         if self._num_skipped_in_a_row > MAX_SKIPPED_IN_A_ROW:
             raise TrainingDiverged(
                 self._advice(f"the gradients of {MAX_SKIPPED_IN_A_ROW} steps in a row were not finite")
             )
-        if not norm:
+        if not is_norm_finite:
             self.num_skipped_steps += 1
             for weight in weights:
                 weight.grad = None  # what has no gradient is left alone, its moments too
-        self.log("train/skipped_steps", float(self.num_skipped_steps))
+        self.log_dict({"train/gradient_norm": norm, "train/skipped_steps": float(self.num_skipped_steps)})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the config in the checkpoint, so that it can be exported and resumed by itself."""
