@@ -6,14 +6,14 @@ from torch import Tensor
 from service.checkpoint import VAEModule
 from training.errors import ExportError
 from training.lightning_module import as_unit_range
-from training.models.vanilla import VanillaVAE
+from training.models.vae import VAE
 
 LARGEST_LATENT_DIFFERENCE = 1e-3
 LARGEST_PIXEL_DIFFERENCE = 1
 
 
 @torch.no_grad()
-def compare(model: VanillaVAE, module: VAEModule, images: Tensor) -> dict[str, float]:
+def compare(model: VAE, module: VAEModule, images: Tensor) -> dict[str, float]:
     """Largest differences over uint8 images (N, C, H, W): of mu, of log_var, and of decoded pixels in levels.
 
     Both decode the eager network's mu, and as many latents of the standard normal prior.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from training.export.fast_form import fast_decoder, fast_encoder
 from training.export.layers import flattened, with_batch_norm_folded
-from training.models.vanilla import VanillaVAE
+from training.models.vae import VAE
 
 
 class ExportedVAE(nn.Module):
@@ -47,7 +47,7 @@ class ExportedVAE(nn.Module):
         return images
 
 
-def build_module(model: VanillaVAE) -> ExportedVAE:
+def build_module(model: VAE) -> ExportedVAE:
     """The exported form of a trained network, which is not changed; both compute the same function."""
     model = copy.deepcopy(model).eval().cpu()
     heads = _side_by_side(model.mu, model.log_var)
@@ -56,7 +56,7 @@ def build_module(model: VanillaVAE) -> ExportedVAE:
     decoder = [model.decoder_input, *with_batch_norm_folded(flattened(model.decoder))]
     fast, out_of_blocks = fast_decoder(decoder, model.image_shape)
     exported = ExportedVAE(
-        encoder=nn.Sequential(*fast_encoder(encoder, model.coarse_shape)),
+        encoder=nn.Sequential(*fast_encoder(encoder, model.decoder[0].unflattened_size)),
         decoder=nn.Sequential(*fast),
         out_of_blocks=out_of_blocks,
     )

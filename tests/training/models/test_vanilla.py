@@ -3,8 +3,7 @@ import itertools
 import torch
 from torch import nn
 
-from service.checkpoint import without_deprecation_warning
-from training.models.vanilla import VanillaVAE, reparametrize
+from training.models.vanilla import VanillaVAE
 
 ARTICLE = {"latent_dim": 128, "hidden_channels": (32, 64, 128, 256, 512)}
 
@@ -35,18 +34,3 @@ def test_the_sizes_of_the_decoder_mirror_those_of_the_encoder() -> None:
     down, up = shapes[:3], shapes[3:]
     assert down == [((29, 52), (15, 26)), ((15, 26), (8, 13)), ((8, 13), (4, 7))]
     assert up == [(fine, coarse)[::-1] for fine, coarse in reversed(down)]
-
-
-def test_reparametrized_noise_has_the_posteriors_moments() -> None:
-    mu, log_var = torch.full((20_000, 1), 3.0), torch.full((20_000, 1), 0.25).log()
-    z = reparametrize(mu, log_var, torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0)))
-    torch.testing.assert_close(z.mean(), torch.tensor(3.0), atol=0.02, rtol=0)
-    torch.testing.assert_close(z.std(), torch.tensor(0.5), atol=0.02, rtol=0)
-
-
-def test_the_training_network_is_scriptable_as_it_is() -> None:
-    model = VanillaVAE((1, 8, 8), latent_dim=2, hidden_channels=[4]).eval()
-    images, noise = torch.rand(2, 1, 8, 8), torch.randn(2, 2)
-    with without_deprecation_warning():
-        scripted = torch.jit.script(model)
-    torch.testing.assert_close(scripted(images, noise), model(images, noise))
