@@ -17,7 +17,7 @@ from training.errors import TrainingDiverged
 from training.likelihoods import Likelihood, build_likelihood
 from training.losses import importance_weighted_nll, log_weights, unit_kl, with_free_bits
 from training.models import MODELS
-from training.models.vanilla import reparametrize
+from training.models.vae import reparametrize
 from training.optimizers import build_optimizer
 
 POINT_LOG_VAR = -10.0  # of an autoencoder's units, whose posterior is a point
@@ -195,7 +195,9 @@ def seeded_noise(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _make_point(log_var: nn.Linear) -> None:
-    nn.init.zeros_(log_var.weight)
-    nn.init.constant_(log_var.bias, POINT_LOG_VAR)
+def _make_point(log_var: nn.Module) -> None:
+    for layer in log_var.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, POINT_LOG_VAR)
     log_var.requires_grad_(False)

@@ -16,7 +16,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
-from training.models.vanilla import reparametrize
+from training.models.vae import reparametrize
 
 logger = logging.getLogger(__name__)
 
