@@ -1,0 +1,59 @@
+"""POST /encode, /decode and /reconstruct: each takes its body apart, asks the engine, and answers."""
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api.answers import posteriors, reconstruction_figures
+from service.api.bodies import latents, read_latents, read_uploads
+from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, accept, negotiate
+from service.api.service import service_of
+from service.api.work import answer, decoded_uploads, image_answer, result_of
+
+
+async def decode(request: Request) -> Response:
+    """Decode latents to images."""
+    service = service_of(request)
+    service.check_room(request)
+    form = negotiate(accept(request), IMAGE_FORMS)
+    rows, name = await read_latents(request)
+    with service.model(request, name) as model:
+        z = latents(rows, model.runtime.metadata.latent_dim, service.limits.max_images)
+        with service.places(request, model, len(z)):
+            work = model.decode(z, timeout_seconds=service.timeout_seconds(request))
+            result = await result_of(request, work)
+            return await image_answer(request, model.runtime, result, form, "decode")
+
+
+async def encode(request: Request) -> Response:
+    """Encode images to mu and log_var."""
+    service = service_of(request)
+    service.check_room(request)
+    form = negotiate(accept(request), NUMBER_FORMS)
+    uploads = await read_uploads(request, service.limits.max_images)
+    num_images = len(uploads.images)
+    with service.model(request, uploads.model) as model, service.places(request, model, num_images):
+        images, codec_seconds = await decoded_uploads(service, model.runtime, uploads)
+        work = model.encode(images, timeout_seconds=service.timeout_seconds(request))
+        result = await result_of(request, work)
+        mu, log_var = result.outputs
+        body = posteriors(model.runtime, mu, log_var, form)
+    return answer(request, body, form, result, codec_seconds)
+
+
+async def reconstruct(request: Request) -> Response:
+    """Encode images and decode their mu."""
+    service = service_of(request)
+    service.check_room(request)
+    form = negotiate(accept(request), IMAGE_FORMS)
+    uploads = await read_uploads(request, service.limits.max_images)
+    num_images = len(uploads.images)
+    with service.model(request, uploads.model) as model, service.places(request, model, num_images):
+        images, codec_seconds = await decoded_uploads(service, model.runtime, uploads)
+        work = model.reconstruct(images, timeout_seconds=service.timeout_seconds(request))
+        result = await result_of(request, work)
+        figures = partial(reconstruction_figures, images, *result.outputs)
+        return await image_answer(
+            request, model.runtime, result, form, "reconstruct", figures=figures, codec_seconds=codec_seconds
+        )
