@@ -6,8 +6,7 @@ One file is the whole artefact: a TorchScript archive with two files beside its 
     encode(images: uint8 (B, C, H, W)) -> (mu: float32 (B, D), log_var: float32 (B, D))
     decode(z: float32 (B, D)) -> images: uint8 (B, C, H, W)
 
-It may have more: what likelihoods are computed from, and the mixture that metadata.prior "fitted" tells of,
-with k of K components drawn by its weight and z = means[k] + factors[k] @ noise:
+It may have more, for likelihoods, and for the mixture of metadata.prior "fitted" (see service.prior):
 
     decode_logits(z: float32 (B, D)) -> float32 (B, C, H, W), sigmoid of which are the pixels' means in [0, 1]
     prior_weights float32 (K,), prior_means float32 (K, D), prior_factors float32 (K, D, D), lower triangular
@@ -36,6 +35,7 @@ from torch import Tensor
 
 from service.errors import InvalidCheckpoint
 from service.metadata import Metadata, parse_metadata
+from service.prior import Mixture, read_prior
 from service.trust.archive import Archive
 from service.trust.arrays import read_arrays
 from service.trust.operators import is_allowed
@@ -131,10 +131,11 @@ class Description:
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A loaded and verified checkpoint; `sha256` is that of the bytes that were loaded."""
+    """A loaded and verified checkpoint; `prior` is None for the standard normal, `sha256` of the file."""
 
     module: torch.jit.ScriptModule
     metadata: Metadata
+    prior: Mixture | None
     golden: Golden
     sha256: str
     num_bytes: int
@@ -190,6 +191,7 @@ def describe(path: Path, *, allowed_operators: Collection[str] = ()) -> Descript
     program = Program(archive)
     try:
         program.check_operators(allowed_operators)
+        read_prior(program.module(), metadata)
         refusal = None
     except InvalidCheckpoint as error:
         refusal = error
@@ -229,7 +231,7 @@ def load(
     program.check_operators(allowed_operators)
     module = program.module().eval()
     _check_module(module, metadata, golden)
-    return Checkpoint(module, metadata, golden, sha256, len(content))
+    return Checkpoint(module, metadata, read_prior(module, metadata), golden, sha256, len(content))
 
 
 def _read(path: Path) -> bytes:

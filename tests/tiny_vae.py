@@ -23,6 +23,17 @@ LATENT_DIM = 4
 GAINS = (32.0, 16.0, -32.0)
 LOG_VAR = (-1.0, -2.0, -3.0, -4.0)
 NAME = "tiny"
+# The mixture of the variant with a fitted prior: 3 components of 4 latents.
+PRIOR_WEIGHTS = np.array([0.5, 0.125, 0.375], np.float32)
+PRIOR_MEANS = np.array([[1, 0, -1, 2], [-2, -2, 0.5, 0], [0, 1.5, 1, -1]], np.float32)
+PRIOR_FACTORS = np.array(
+    [
+        np.diag([0.5, 0.25, 1, 0.75]),
+        [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0, -0.25, 0.75, 0], [0.25, 0, 0.5, 0.25]],
+        [[0.25, 0, 0, 0], [-0.5, 1, 0, 0], [0, 0, 0.5, 0], [1, 0.5, 0, 0.5]],
+    ],
+    np.float32,
+)
 
 
 class TinyVAE(nn.Module):
@@ -52,6 +63,21 @@ class TinyVAE(nn.Module):
         return pixels.round().clamp(0.0, 255.0).to(torch.uint8).view(-1, 3, 8, 8)
 
 
+class FittedVAE(TinyVAE):
+    """The same, with a fitted prior.
+
+    Args:
+        changes: Buffers to put in the place of prior_weights, prior_means or prior_factors; None for none.
+    """
+
+    def __init__(self, **changes: np.ndarray | None) -> None:
+        super().__init__()
+        own = {"weights": PRIOR_WEIGHTS, "means": PRIOR_MEANS, "factors": PRIOR_FACTORS}
+        for name, array in {**own, **changes}.items():
+            if array is not None:
+                self.register_buffer(f"prior_{name}", torch.from_numpy(array))
+
+
 def quadrant_masks() -> np.ndarray:
     """One 8x8 mask of ones for each quadrant: (4, 8, 8)."""
     masks = np.zeros((4, 8, 8))
@@ -75,10 +101,10 @@ def encoded_mu(images: UInt8Array) -> Float32Array:
     return ((red.mean(axis=(2, 4)).reshape(-1, 4) - 128.0) / 32.0).astype(np.float32)
 
 
-def scripted() -> torch.jit.ScriptModule:
-    """The module as TorchScript."""
+def scripted(module: nn.Module | None = None) -> torch.jit.ScriptModule:
+    """The module, or another one, as TorchScript."""
     with checkpoint.without_deprecation_warning():
-        return torch.jit.script(TinyVAE().eval())
+        return torch.jit.script((module or TinyVAE()).eval())
 
 
 def metadata(**changes: object) -> Metadata:
@@ -108,7 +134,7 @@ def metadata(**changes: object) -> Metadata:
     return Metadata.model_validate({**fields, **changes})
 
 
-def save(path: Path, **changes: object) -> Path:
-    """Write the tiny checkpoint, with `changes` to its metadata."""
-    checkpoint.save(path, scripted(), metadata(**changes))
+def save(path: Path, *, module: nn.Module | None = None, **changes: object) -> Path:
+    """Write the tiny checkpoint, or one of another module, with `changes` to its metadata."""
+    checkpoint.save(path, scripted(module), metadata(**changes))
     return path

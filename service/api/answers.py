@@ -35,7 +35,7 @@ class Images:
         pixels: uint8 (N, H, W, C).
         operation: `sample`, `decode` or `reconstruct`.
         compression: Of PNG, 0 to 3.
-        seed: Of a sample.
+        provenance: How they came about, by name: the seed of a sample, say; told in every form that can.
         figures: Computes those of each reconstruction, for the JSON form.
     """
 
@@ -43,7 +43,7 @@ class Images:
     pixels: UInt8Array
     operation: str
     compression: int
-    seed: int | None = None
+    provenance: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
     figures: Callable[[], Figures] | None = None
 
     def render(self, form: Form) -> bytes:
@@ -61,16 +61,12 @@ class Images:
                 return self._sheet()
         return encode_lossy(contact_sheet(self.pixels)[0], LOSSY_KINDS[form])
 
-    @property
-    def _seed(self) -> Mapping[str, int]:
-        return {} if self.seed is None else {"seed": self.seed}
-
     def _json(self) -> bytes:
         _, height, width = self.runtime.metadata.image_shape
         figures = self.figures() if self.figures else [{}] * len(self.pixels)
         body = {
             **_head(self.runtime),
-            **self._seed,
+            **self.provenance,
             "output_format": "png",
             "size": f"{width}x{height}",
             "data": [
@@ -92,12 +88,12 @@ class Images:
 
     def _packed(self) -> list[tuple[str, bytes]]:
         """A file an image, and a manifest: names and contents."""
-        suffix = "" if self.seed is None else f"_seed{self.seed}"
+        suffix = f"_seed{self.provenance['seed']}" if "seed" in self.provenance else ""
         names = [f"{self.operation}_{index:03d}{suffix}.png" for index in range(len(self.pixels))]
         manifest = {
             "model": self.runtime.metadata.name,
             "model_version": self.runtime.version,
-            **self._seed,
+            **self.provenance,
             "data": [{"index": index, "file": name} for index, name in enumerate(names)],
         }
         return [*zip(names, self._files(), strict=True), ("manifest.json", orjson.dumps(manifest))]
@@ -107,9 +103,9 @@ class Images:
         return encode_png(self.pixels, texts, compression=self.compression)
 
     def _texts(self, index: str) -> dict[str, str]:
-        """The tEXt chunks of one image: seed of a sample, index, model."""
-        seed = {name.title(): str(value) for name, value in self._seed.items()}
-        return {**seed, "Index": index, "Model": f"{self.runtime.metadata.name} {self.runtime.version}"}
+        """The tEXt chunks of one image: how it came about, its index, its model."""
+        provenance = {name.title(): str(value) for name, value in self.provenance.items()}
+        return {**provenance, "Index": index, "Model": f"{self.runtime.metadata.name} {self.runtime.version}"}
 
 
 def posteriors(runtime: Runtime, mu: Float32Array, log_var: Float32Array, form: Form) -> bytes:

@@ -5,7 +5,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.answers import posteriors, reconstruction_figures
+from service.api.answers import Images, posteriors, reconstruction_figures
 from service.api.bodies import latents, read_latents, read_uploads
 from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, accept, negotiate
 from service.api.service import service_of
@@ -23,7 +23,8 @@ async def decode(request: Request) -> Response:
         with service.places(request, model, len(z)):
             work = model.decode(z, timeout_seconds=service.timeout_seconds(request))
             result = await result_of(request, work)
-            return await image_answer(request, model.runtime, result, form, "decode")
+            images = Images(model.runtime, result.outputs[0], "decode", service.png_compression)
+            return await image_answer(request, images, result, form)
 
 
 async def encode(request: Request) -> Response:
@@ -50,10 +51,11 @@ async def reconstruct(request: Request) -> Response:
     uploads = await read_uploads(request, service.limits.max_images)
     num_images = len(uploads.images)
     with service.model(request, uploads.model) as model, service.places(request, model, num_images):
-        images, codec_seconds = await decoded_uploads(service, model.runtime, uploads)
-        work = model.reconstruct(images, timeout_seconds=service.timeout_seconds(request))
+        originals, codec_seconds = await decoded_uploads(service, model.runtime, uploads)
+        work = model.reconstruct(originals, timeout_seconds=service.timeout_seconds(request))
         result = await result_of(request, work)
-        figures = partial(reconstruction_figures, images, *result.outputs)
-        return await image_answer(
-            request, model.runtime, result, form, "reconstruct", figures=figures, codec_seconds=codec_seconds
+        figures = partial(reconstruction_figures, originals, *result.outputs)
+        images = Images(
+            model.runtime, result.outputs[0], "reconstruct", service.png_compression, figures=figures
         )
+        return await image_answer(request, images, result, form, codec_seconds=codec_seconds)

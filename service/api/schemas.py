@@ -30,7 +30,7 @@ Integer = Annotated[int, BeforeValidator(_no_bool_or_text)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED), BeforeValidator(_no_bool_or_text)]
 Number = Annotated[float, BeforeValidator(_no_bool_or_text), Field(allow_inf_nan=False)]
 OutputFormat = Literal["png"]
-
+Prior = Literal["fitted", "standard"]
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -44,8 +44,16 @@ class SampleRequest(_Body):
 
     n: Integer = Field(1, ge=1, description="How many images")
     seed: Seed | None = Field(None, description="The server draws one and returns it where it is absent")
-    temperature: Number = Field(1.0, ge=0, le=2, description="Factor on the standard deviation of the prior")
-    prior: Literal["standard"] = Field("standard", description="What is drawn from: the standard normal")
+    temperature: Number = Field(
+        1.0,
+        ge=0,
+        le=2,
+        description="Factor on the standard deviation, of a fitted prior within its components",
+    )
+    prior: Prior | None = Field(
+        None,
+        description="What is drawn from; absent, fitted where the model has that, else the standard normal",
+    )
     output_format: OutputFormat = Field("png", description="The file format of the images")
     model: str | None = Field(None, max_length=64, description="Absent, the one that is served")
 
@@ -76,6 +84,8 @@ class ImagesAnswer(BaseModel):
     model_version: str
     created: int = Field(description="Unix time in seconds")
     seed: int | None = Field(None, description="Of /sample")
+    prior: Prior | None = Field(None, description="Of /sample: what was drawn from")
+    temperature: float | None = Field(None, description="Of /sample")
     output_format: OutputFormat
     size: str = Field(description="Width x height in pixels")
     data: list[ImageItem]
@@ -169,6 +179,8 @@ def _expected(schema: dict[str, Any]) -> str:
     schema = next((part for part in schema.get("anyOf", []) if part["type"] != "null"), schema)
     if "const" in schema:
         return repr(schema["const"])
+    if "enum" in schema:
+        return " or ".join(map(repr, schema["enum"]))
     if schema["type"] == "array":
         return "a list of lists of numbers"
     kind = {"integer": "a whole number", "number": "a number", "string": "a text"}[schema["type"]]

@@ -3,14 +3,13 @@
 Shapes: N images, H height, W width, C channels.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.answers import Figures, Images
+from service.api.answers import Images
 from service.api.bodies import Upload, Uploads
 from service.api.negotiation import PICTURE_FORMS, Form
 from service.api.presence import while_present
@@ -56,31 +55,14 @@ async def result_of(request: Request, work: Future) -> Result:
 
 
 async def image_answer(
-    request: Request,
-    runtime: Runtime,
-    result: Result,
-    form: Form,
-    operation: str,
-    *,
-    seed: int | None = None,
-    figures: Callable[[], Figures] | None = None,
-    codec_seconds: float = 0.0,
+    request: Request, images: Images, result: Result, form: Form, *, codec_seconds: float = 0.0
 ) -> Response:
-    """Images, the first output of a result, in the form asked for."""
-    service = service_of(request)
-    images = Images(
-        runtime,
-        result.outputs[0],
-        operation,
-        service.png_compression,
-        seed=seed,
-        figures=figures,
-    )
-    body, seconds = await service.codecs.run("encode_image", partial(images.render, form))
+    """The images that came of a result, in the form asked for."""
+    body, seconds = await service_of(request).codecs.run("encode_image", partial(images.render, form))
     record_stage("encode_image", seconds)
     reply = answer(request, body, form, result, codec_seconds + seconds)
-    if seed is not None:
-        reply.headers["X-Seed"] = str(seed)
+    if "seed" in images.provenance:
+        reply.headers["X-Seed"] = str(images.provenance["seed"])
     if form in PICTURE_FORMS and len(images.pixels) > 1:
         reply.headers["X-Layout"] = "grid"
     return reply

@@ -8,8 +8,11 @@ Shapes: N images, D latent size.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from service.checkpoint import Float32Array
+
+Float64Array = npt.NDArray[np.float64]
 
 MAX_SEED = 2**64 - 1
 # The generator's counter counts blocks of so many numbers; each image has a stretch of it to itself.
@@ -32,14 +35,29 @@ def draw_noise(seed: int, num: int, latent_dim: int) -> Float32Array:
         float32 (N, D).
     """
     half = (latent_dim + 1) // 2
-    raw = np.empty((num, 2, half), np.uint64)
-    stream = np.random.Philox(key=seed, counter=0)
-    blocks_used = -(-2 * half // BLOCK_SIZE)
-    for index in range(num):
-        raw[index] = stream.random_raw(2 * half).reshape(2, half)
-        stream.advance(BLOCKS_PER_IMAGE - blocks_used)
-    uniform = ((raw >> np.uint64(11)) + 0.5) * 2.0**-53  # 53 bits, inside (0, 1): the logarithm stays finite
+    uniform = _draw_uniform(seed, num, 2 * half).reshape(num, 2, half)
     radius = np.sqrt(-2.0 * np.log(uniform[:, 0]))
     angle = 2.0 * np.pi * uniform[:, 1]
     normal = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     return normal[:, :latent_dim].astype(np.float32)
+
+
+def draw_choices(seed: int, num: int, latent_dim: int) -> Float64Array:
+    """Draw for each image of a seed the number that chooses a component of a mixture: in (0, 1), (N,).
+
+    It is the number after those of the image's noise, which it leaves as they are; see draw_noise.
+    """
+    num_of_noise = 2 * ((latent_dim + 1) // 2)
+    return _draw_uniform(seed, num, num_of_noise + 1)[:, -1]
+
+
+def _draw_uniform(seed: int, num: int, count: int) -> Float64Array:
+    """The first numbers of each image's own stream, inside (0, 1): (N, count)."""
+    raw = np.empty((num, count), np.uint64)
+    stream = np.random.Philox(key=seed, counter=0)
+    blocks_used = -(-count // BLOCK_SIZE)
+    for index in range(num):
+        raw[index] = stream.random_raw(count)
+        stream.advance(BLOCKS_PER_IMAGE - blocks_used)
+    # 53 bits, never 0 or 1: the logarithm stays finite.
+    return ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53

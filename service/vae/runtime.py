@@ -44,6 +44,7 @@ class Runtime:
 
     Attributes:
         metadata: The checkpoint's.
+        prior: The checkpoint's.
         sha256: The checkpoint's.
         version: The first 12 digits of sha256, what answers are stamped with.
         precision: The precision of decoding in use.
@@ -62,6 +63,7 @@ class Runtime:
         max_batch_size: int | None = None,
     ) -> None:
         self.metadata = checkpoint.metadata
+        self.prior = checkpoint.prior
         self.sha256 = checkpoint.sha256
         self.version = checkpoint.sha256[:12]
         self.device = device

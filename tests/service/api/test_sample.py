@@ -124,7 +124,8 @@ async def test_a_file_carries_its_seed_index_and_model(client: httpx.AsyncClient
     answer = await client.post("/sample", json={"n": 2, "seed": 42})
     model = f"{tiny_vae.NAME} {answer.headers['x-model-version']}"
     texts = [Image.open(io.BytesIO(file)).text for file in files_of(answer)]
-    assert texts == [{"Seed": "42", "Index": str(index), "Model": model} for index in range(2)]
+    drawn = {"Seed": "42", "Prior": "standard", "Temperature": "1.0"}
+    assert texts == [{**drawn, "Index": str(index), "Model": model} for index in range(2)]
 
 
 async def test_a_sheet_carries_its_seed_and_its_range(client: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.vae.noise import MAX_SEED, draw_noise
+from service.vae.noise import MAX_SEED, draw_choices, draw_noise
 
 WORD = 2**64
 # Random123's kat_vectors file, "philox4x64 10": counter, key, result.
@@ -56,10 +56,33 @@ def test_a_row_is_box_and_muller_of_the_philox_stream_of_its_seed_and_index(seed
     np.testing.assert_allclose(row, [*cosines, *sines], rtol=2e-7)
 
 
+@pytest.mark.parametrize("index", [0, 1, 63])
+@pytest.mark.parametrize(("latent_dim", "position"), [(1, 2), (2, 2), (3, 4), (6, 6), (7, 8)])
+def test_a_choice_is_the_word_after_those_of_the_noise(index: int, latent_dim: int, position: int) -> None:
+    words = [word for block in (1, 2, 3) for word in philox((block, 0, index, 0), (42, 0))]
+    expected = ((words[position] >> 11) + 0.5) / 2**53
+    assert draw_choices(42, index + 1, latent_dim)[index] == expected
+
+
+def test_choices_are_uniform_and_tell_nothing_of_the_noise() -> None:
+    count = 5000
+    choices = draw_choices(3, count, 4)
+    # Kolmogorov and Smirnov, as below.
+    steps = (np.arange(count) + 0.5) / count
+    assert math.sqrt(count) * np.abs(np.sort(choices) - steps).max() < 1.95
+    noise = draw_noise(3, count, 4).astype(np.float64)
+    centred = (choices - 0.5) * math.sqrt(12)
+    for other in (*noise.T, *(noise.T**2 - 1) / math.sqrt(2), np.roll(centred, 1)):
+        assert abs((centred * other).mean()) < 5 / math.sqrt(count)
+
+
 @given(seed=st.integers(0, MAX_SEED), num=st.integers(1, 8), latent_dim=st.integers(1, 9))
 def test_the_first_rows_do_not_depend_on_how_many_are_drawn(seed: int, num: int, latent_dim: int) -> None:
     np.testing.assert_array_equal(
         draw_noise(seed, num, latent_dim), draw_noise(seed, num + 5, latent_dim)[:num]
+    )
+    np.testing.assert_array_equal(
+        draw_choices(seed, num, latent_dim), draw_choices(seed, num + 5, latent_dim)[:num]
     )
 
 
