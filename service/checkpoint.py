@@ -20,9 +20,7 @@ Shapes: B batch, C channels, H height, W width, D latent size, K golden values.
 import dataclasses
 import hashlib
 import io
-import tempfile
 import warnings
-import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +31,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from service.archive_file import with_extra, without_source_paths, write_whole
 from service.errors import InvalidCheckpoint
 from service.metadata import Metadata, parse_metadata
 from service.prior import Mixture, read_prior
@@ -163,15 +162,19 @@ def save(path: Path, module: torch.jit.ScriptModule, metadata: Metadata) -> None
     archive = io.BytesIO()
     with without_deprecation_warning():
         torch.jit.save(module, archive, _extra_files=extra_files)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        temporary.write_bytes(_without_source_paths(archive))
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, without_source_paths(archive.getvalue()))
+
+
+def replace_metadata(path: Path, metadata: Metadata) -> None:
+    """Write other metadata into a checkpoint, whole or not at all; all else in it stays byte for byte.
+
+    Raises:
+        InvalidCheckpoint: It is no checkpoint.
+    """
+    content = _read(path)
+    _read_extra_files(Archive.read(content))
+    text = metadata.model_dump_json(indent=2).encode()
+    write_whole(path, with_extra(content, METADATA_FILE, text))
 
 
 def describe(path: Path, *, allowed_operators: Collection[str] = ()) -> Description:
@@ -289,13 +292,3 @@ def _check_module(module: torch.jit.ScriptModule, metadata: Metadata, golden: Go
 def _last_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[-1][:200] if lines else type(error).__name__
-
-
-def _without_source_paths(archive: io.BytesIO) -> bytes:
-    """The archive less its debug tables, which name source files of the machine that wrote it."""
-    stripped = io.BytesIO()
-    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(stripped, "w", zipfile.ZIP_STORED) as target:
-        for entry in source.infolist():
-            if not entry.filename.endswith(".debug_pkl"):
-                target.writestr(entry, source.read(entry))
-    return stripped.getvalue()
