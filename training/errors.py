@@ -4,7 +4,9 @@ TrainingError
 ├── ConfigError        a preset, a key or a value that cannot be used
 ├── DataError          a folder that is missing, empty or not laid out as announced
 ├── TrainingDiverged   the loss is no longer a number
-└── ExportError        a network that cannot become a checkpoint the service would accept
+├── ExportError        a network that cannot become a checkpoint the service would accept
+└── EvaluationError    a checkpoint that cannot be measured, or not on these images
+    └── NotComputable  one figure that has no meaning here; the others have
 """
 
 
@@ -26,3 +28,11 @@ class TrainingDiverged(TrainingError):
 
 class ExportError(TrainingError):
     """The network cannot become a checkpoint that the service would accept."""
+
+
+class EvaluationError(TrainingError):
+    """The checkpoint cannot be measured, or not on these images; the message says with what it could be."""
+
+
+class NotComputable(EvaluationError):
+    """One figure cannot be computed of this checkpoint and these images; the message says why."""

@@ -7,7 +7,7 @@ from training.data.celeba import load_celeba
 from training.data.folder import load_folder
 from training.data.idx import load_idx
 from training.data.splits import ImageSplits, seeded_split
-from training.data.sprites import draw_sprites
+from training.data.sprites import Sprites, draw_sprites
 from training.errors import DataError
 
 NUM_SPRITES = 24_000
@@ -20,8 +20,8 @@ def load_splits(config: Config) -> ImageSplits:
         DataError: In one line, naming the folder or file, and the remedy.
     """
     if config.data.dataset == "sprites":
-        return _sprites(config.data, seed=config.seed)
-    root = _checked_root(config.data)
+        return ImageSplits(*(part.images for part in sprite_splits(config.data, seed=config.seed)))
+    root = checked_root(config.data)
     if config.data.dataset == "celeba":
         return load_celeba(root, config=config.data, seed=config.seed)
     if config.data.dataset == "folder":
@@ -29,7 +29,12 @@ def load_splits(config: Config) -> ImageSplits:
     return load_idx(root, config=config.data)
 
 
-def _checked_root(config: DataConfig) -> Path:
+def checked_root(config: DataConfig) -> Path:
+    """The folder of a data set that is not drawn.
+
+    Raises:
+        DataError: None is given, or it is missing, empty or a file.
+    """
     if config.root is None:
         raise DataError(f"the data set {config.dataset!r} needs its folder: add --data DIR")
     if not config.root.is_dir():
@@ -40,11 +45,16 @@ def _checked_root(config: DataConfig) -> Path:
     return config.root
 
 
-def _sprites(config: DataConfig, *, seed: int) -> ImageSplits:
+def sprite_splits(config: DataConfig, *, seed: int) -> tuple[Sprites, Sprites]:
+    """Sprites for training and for validation.
+
+    Raises:
+        DataError: The images are to be grey.
+    """
     num_channels, height, width = config.image_shape
     if num_channels != 3:
         raise DataError(f"sprites are in colour: data.image_shape needs 3 channels, not {num_channels}")
     num_sprites = NUM_SPRITES if config.limit is None else min(NUM_SPRITES, 2 * config.limit)
     train, validation = seeded_split(num_sprites, validation_fraction=config.validation_fraction, seed=seed)
-    images = draw_sprites(num_sprites, height=height, width=width, seed=seed).images
-    return ImageSplits(images[train][: config.limit], images[validation][: config.limit])
+    sprites = draw_sprites(num_sprites, height=height, width=width, seed=seed)
+    return sprites.at(train[: config.limit]), sprites.at(validation[: config.limit])

@@ -16,7 +16,7 @@ from training.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-TRAIN, VALIDATION = "0", "1"  # "2" is the test part, which training never opens
+TRAIN, VALIDATION, TEST = "0", "1", "2"  # training never opens the test part
 
 
 def load_celeba(root: Path, *, config: DataConfig, seed: int) -> ImageSplits:
@@ -25,25 +25,40 @@ def load_celeba(root: Path, *, config: DataConfig, seed: int) -> ImageSplits:
     Raises:
         DataError: Naming the file or folder of the layout that is not there.
     """
-    folder, partition_file = _find_partition_file(root)
+    paths = celeba_paths(root, config=config, seed=seed)
+    return ImageSplits(
+        read_files(paths["train"][: config.limit], config=config),
+        read_files(paths["validation"][: config.limit], config=config),
+    )
+
+
+def celeba_paths(root: Path, *, config: DataConfig, seed: int) -> dict[str, list[Path]]:
+    """The files of the parts train, validation and test, the last of which may be empty.
+
+    Raises:
+        DataError: Naming the file or folder of the layout that is not there.
+    """
+    folder, partition_file = find_partition_file(root)
     images = folder / "img_align_celeba"
     if (images / "img_align_celeba").is_dir():
         images = images / "img_align_celeba"
     if not images.is_dir():
         raise DataError(f"{images} does not exist: it should hold the .jpg files that {partition_file} lists")
     parts = _read_partition_file(partition_file)
-    train, validation = (
-        [images / name for name, part in parts if part == wanted] for wanted in (TRAIN, VALIDATION)
+    train, validation, test = (
+        [images / name for name, part in parts if part == wanted] for wanted in (TRAIN, VALIDATION, TEST)
     )
     if not train or not validation:
         train, validation = _split_the_other(train or validation, config=config, seed=seed)
-    return ImageSplits(
-        read_files(train[: config.limit], config=config),
-        read_files(validation[: config.limit], config=config),
-    )
+    return {"train": train, "validation": validation, "test": test}
 
 
-def _find_partition_file(root: Path) -> tuple[Path, Path]:
+def find_partition_file(root: Path) -> tuple[Path, Path]:
+    """The folder of the layout, and the file in it that says which part each image belongs to.
+
+    Raises:
+        DataError: There is none.
+    """
     for folder in (root / "celeba", root):
         for suffix in ("csv", "txt"):
             path = folder / f"list_eval_partition.{suffix}"

@@ -32,21 +32,30 @@ def read_files(paths: Sequence[Path], *, config: DataConfig) -> Tensor:
     Raises:
         DataError: Not one file can be decoded.
     """
+    return read_kept(paths, config=config)[0]
+
+
+def read_kept(paths: Sequence[Path], *, config: DataConfig) -> tuple[Tensor, list[int]]:
+    """The same, and which of the paths could be decoded: their indices, in order.
+
+    Raises:
+        DataError: Not one file can be decoded.
+    """
     images = _room_for((len(paths), *config.image_shape))
     bad: list[Path] = []
-    count = 0
+    kept: list[int] = []
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         prepared = threads.map(lambda path: _read_file(path, config), paths, chunksize=16)
         if len(paths) >= MIN_FILES_FOR_PROGRESS:
             prepared = iter(track(prepared, "Reading images", total=len(paths), transient=True))
-        for path, pixels in zip(paths, prepared, strict=True):
+        for index, pixels in enumerate(prepared):
             if pixels is None:
-                bad.append(path)
+                bad.append(paths[index])
             else:
-                images[count] = pixels
-                count += 1
+                images[len(kept)] = pixels
+                kept.append(index)
     _report(bad, num_files=len(paths))
-    return torch.from_numpy(images[:count])
+    return torch.from_numpy(images[: len(kept)]), kept
 
 
 def _read_file(path: Path, config: DataConfig) -> UInt8Array | None:

@@ -16,12 +16,22 @@ def load_folder(root: Path, *, config: DataConfig, seed: int) -> ImageSplits:
     Raises:
         DataError: Fewer than two images.
     """
+    paths = folder_paths(root, config=config, seed=seed)
+    return ImageSplits(
+        read_files(paths["train"][: config.limit], config=config),
+        read_files(paths["validation"][: config.limit], config=config),
+    )
+
+
+def folder_paths(root: Path, *, config: DataConfig, seed: int) -> dict[str, list[Path]]:
+    """The files of the parts train and validation.
+
+    Raises:
+        DataError: Fewer than two images.
+    """
     paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if len(paths) < 2:
         found = f"one image, {paths[0].name}: two are the least" if paths else "no images"
         raise DataError(f"{root} holds {found} (looked for {' '.join(SUFFIXES)}, in subfolders too)")
     train, validation = seeded_split(len(paths), validation_fraction=config.validation_fraction, seed=seed)
-    return ImageSplits(
-        read_files([paths[i] for i in train[: config.limit]], config=config),
-        read_files([paths[i] for i in validation[: config.limit]], config=config),
-    )
+    return {"train": [paths[i] for i in train], "validation": [paths[i] for i in validation]}

@@ -20,7 +20,6 @@ from training.data.splits import ImageSplits
 from training.errors import DataError
 
 FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
-IMAGES_FILE = "train-images-idx3-ubyte"
 NUM_TRAINING_IMAGES = 50_000  # of 60,000, the rest for validation: Burda et al. 2016, section 5
 
 
@@ -30,10 +29,10 @@ def load_idx(root: Path, *, config: DataConfig) -> ImageSplits:
     Raises:
         DataError: Naming the file that is missing or damaged.
     """
-    pixels = read_idx(_find_file(root, FOLDERS[config.dataset]))
+    pixels = read_idx(find_idx(root, FOLDERS[config.dataset], "train-images-idx3-ubyte"))
     train, validation = pixels[:NUM_TRAINING_IMAGES], pixels[NUM_TRAINING_IMAGES:]
     return ImageSplits(
-        _as_inputs(train[: config.limit], config), _as_inputs(validation[: config.limit], config)
+        as_inputs(train[: config.limit], config), as_inputs(validation[: config.limit], config)
     )
 
 
@@ -57,16 +56,22 @@ def read_idx(path: Path) -> UInt8Array:
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
-def _find_file(root: Path, name: str) -> Path:
+def find_idx(root: Path, name: str, file: str) -> Path:
+    """Where a file of a data set is, in torchvision's layout or without its folders.
+
+    Raises:
+        DataError: Naming the file that is not there.
+    """
     for folder in (root / name / "raw", root / "raw", root):
         for suffix in ("", ".gz"):
-            path = folder / (IMAGES_FILE + suffix)
+            path = folder / (file + suffix)
             if path.is_file():
                 return path
-    raise DataError(f"{root} holds no {name}: {root / name / 'raw' / IMAGES_FILE}.gz is not there")
+    raise DataError(f"{root} holds no {name}: {root / name / 'raw' / file}.gz is not there")
 
 
-def _as_inputs(pixels: UInt8Array, config: DataConfig) -> Tensor:
+def as_inputs(pixels: UInt8Array, config: DataConfig) -> Tensor:
+    """uint8 (N, C, H, W) of grey pictures (N, rows, columns), prepared as any other picture is."""
     if (1, *pixels.shape[1:]) == config.image_shape:
         return torch.from_numpy(pixels[:, None].copy())
     prepared = [

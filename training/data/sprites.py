@@ -36,6 +36,10 @@ class Sprites:
     x: Tensor
     y: Tensor
 
+    def at(self, indices: list[int]) -> "Sprites":
+        """Those at the indices, in their order."""
+        return Sprites(*(getattr(self, field.name)[indices] for field in dataclasses.fields(self)))
+
 
 def draw_sprites(num_sprites: int, *, height: int, width: int, seed: int) -> Sprites:
     """Independent, uniform factors from the seed, and their antialiased pictures."""
