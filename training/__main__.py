@@ -1,4 +1,4 @@
-"""Commands: train, export."""
+"""Commands: train, export, evaluate."""
 
 import argparse
 import logging
@@ -11,6 +11,7 @@ from typing import Any
 from training.config import Config, build_config, config_keys, load_preset, preset_names
 from training.data import load_splits
 from training.errors import ConfigError, TrainingError
+from training.evaluate import command as evaluation
 from training.export import export_checkpoint, stored_config
 from training.train import train
 from training.train.run_folder import RunFolder
@@ -150,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands.add_parser("train", **_texts("train a network, then export it", _train_examples())))
     _add_export(
         commands.add_parser("export", **_texts("write a run's checkpoint for the service", EXPORT_EXAMPLES))
+    )
+    evaluation.add_arguments(
+        commands.add_parser("evaluate", **_texts("measure what a checkpoint is worth", evaluation.EXAMPLES))
     )
     return parser
 
