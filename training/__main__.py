@@ -188,7 +188,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--limit", metavar="N", help="use only so many training images")
     add("--device", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
     add("--devices", metavar="N", help="number of devices, trained on in step (default: 1)")
-    add("--workers", metavar="N", help="processes that prepare batches (default: 0, in this one)")
+    add(
+        "--workers",
+        metavar="N",
+        help="threads that gather batches of images too many for the device (default: 2)",
+    )
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="change any other key; see below")
     add("--name", metavar="NAME", help="of the run folder and the checkpoint (default: the preset's)")
     add("--runs", metavar="DIR", type=Path, default=Path("runs"), help="folder of all runs (default: runs)")

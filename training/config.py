@@ -130,12 +130,13 @@ class OptimizerConfig(_Frozen):
 class MachineConfig(_Frozen):
     """What belongs to the machine and changes no result on purpose; not part of a checkpoint's provenance.
 
+    `workers` are threads that gather batches ahead where the images do not fit the device, 0 for none.
     `precision` is that of the network's arithmetic: auto is bfloat16 where CUDA has it, else float32.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: PositiveInt = 1
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0)] = 2
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from training.config import Config
 from training.data import load_splits
-from training.data.batches import training_loader, validation_images, validation_loader
+from training.data.batches import validation_images
 from training.data.splits import ImageSplits
 from training.errors import TrainingError
 from training.export import export_checkpoint
@@ -24,6 +24,7 @@ from training.train.averaging import MovingAverage
 from training.train.callbacks import EpochReport, SaveWhenInterrupted
 from training.train.collapse import CollapseWatch
 from training.train.grids import GridWriter
+from training.train.images import RunImages
 from training.train.processes import processes
 from training.train.run_folder import LOSS_IN_NAME, RunFolder
 
@@ -91,11 +92,6 @@ def _quiet_lightning() -> None:
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-    # The rest of the epoch is drawn in a new random order, which is all that Lightning warns of.
-    warnings.filterwarnings(
-        "ignore", ".*resuming from a checkpoint that ended before the epoch", module="lightning"
-    )
-    warnings.filterwarnings("ignore", ".*does not have many workers", module="lightning")
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty", module="lightning")
 
 
@@ -128,8 +124,7 @@ def _fit(
     try:
         trainer.fit(
             VAETraining(config),
-            training_loader(splits, config=config),
-            validation_loader(validation, config=config),
+            datamodule=RunImages(splits, validation=validation, config=config),
             ckpt_path=folder.last if resume else None,
             weights_only=True,
         )

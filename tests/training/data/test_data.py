@@ -10,9 +10,8 @@ from PIL import Image
 
 from training.config import Config, load_preset
 from training.data import load_splits
-from training.data.batches import TrainingImages, training_loader, validation_images
 from training.data.idx import read_idx
-from training.data.splits import ImageSplits, seeded_split
+from training.data.splits import seeded_split
 from training.errors import DataError
 
 
@@ -141,38 +140,6 @@ def test_the_split_is_the_same_for_the_same_seed_and_covers_everything() -> None
     assert (train, validation) == seeded_split(10, validation_fraction=0.2, seed=4)
     assert (train, validation) != seeded_split(10, validation_fraction=0.2, seed=5)
     assert len(validation) == 2
-
-
-def test_flips_are_for_training_only(tmp_path: Path) -> None:
-    images = torch.arange(4 * 3 * 2 * 5).reshape(4, 3, 2, 5).to(torch.uint8)
-    config = load_preset("celeba-vanilla", changes={"optimizer.batch_size": 4})
-    splits = ImageSplits(images, images)
-    torch.manual_seed(0)
-    seen = {
-        tuple(image.flatten().tolist())
-        for _ in range(8)
-        for batch in training_loader(splits, config=config)
-        for image in batch
-    }
-    assert seen == {tuple(image.flatten().tolist()) for image in torch.cat([images, images.flip(3)])}
-    assert torch.equal(validation_images(splits, config=config), images)
-
-
-def test_training_pixels_are_binarized_anew_with_the_grey_value_as_probability() -> None:
-    grey = torch.full((4000, 1, 2, 2), 51, dtype=torch.uint8)
-    images = TrainingImages(grey, flip=False, binarize=True)
-    torch.manual_seed(0)
-    once, again = (images.__getitems__(range(4000)) for _ in range(2))
-    assert set(once.flatten().tolist()) == {0, 255}
-    assert not torch.equal(once, again)
-    assert float((once == 255).float().mean()) == pytest.approx(0.2, abs=0.02)
-
-
-def test_validation_pixels_are_binarized_once_by_the_seed() -> None:
-    grey = torch.randint(0, 256, (9, 1, 4, 4), dtype=torch.uint8)
-    config = load_preset("mnist")
-    splits = ImageSplits(grey, grey)
-    assert torch.equal(validation_images(splits, config=config), validation_images(splits, config=config))
 
 
 def test_fashion_mnist_is_read_from_the_real_files(real_data: Path) -> None:
