@@ -15,7 +15,7 @@ from training.evaluate.posterior import Posterior
 from training.lightning_module import as_unit_range
 from training.likelihoods import Likelihood
 from training.losses import importance_weighted_nll, log_weights
-from training.models.vanilla import reparametrize
+from training.models.vae import reparametrize
 
 # Pixels decoded before their likelihood is taken: what fits a core's cache, or fills a GPU.
 PIXELS_AT_A_TIME = {"cpu": 2**18, "cuda": 2**26}

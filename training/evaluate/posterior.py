@@ -10,7 +10,7 @@ from torch import Tensor
 
 from training.evaluate.autoencoder import Autoencoder
 from training.lightning_module import seeded_noise
-from training.models.vanilla import reparametrize
+from training.models.vae import reparametrize
 
 BATCH_SIZE = 256
 
