@@ -27,6 +27,10 @@ def tiny_config() -> Config:
         "sprites",
         changes={
             "data.image_shape": (3, 16, 16),
+            "model.architecture": "vanilla",
+            "loss.scale": 0.25,
+            "loss.kl_warmup_epochs": 0,
+            "optimizer.ema_decay": None,
             "data.limit": 64,
             "model.hidden_channels": (4, 8),
             "model.latent_dim": 3,
