@@ -10,7 +10,7 @@ from typing import Any
 
 from training.config import Config, build_config, config_keys, load_preset, preset_names
 from training.data import load_splits
-from training.errors import ConfigError, TrainingError
+from training.errors import ConfigError, RunStopped, TrainingError
 from training.evaluate import command as evaluation
 from training.export import export_checkpoint, stored_config
 from training.train import train
@@ -30,7 +30,7 @@ FLAGS = {
     "workers": "machine.workers",
 }
 
-RESUMABLE = ("optimizer.epochs", "data.root")
+RESUMABLE = ("optimizer.epochs", "optimizer.learning_rate", "data.root")
 
 TRAIN_EXAMPLES = """\
 examples:
@@ -57,7 +57,7 @@ The exported module is compared with the trained network on real images, so the 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if it succeeded, 1 after an error said in one line, 130 after Ctrl-C."""
+    """Run one command; 0 if it succeeded, 1 after an error said in one line, 128 + N after signal N."""
     options = _parser().parse_args(arguments)
     handler = logging.StreamHandler()
     handler.setFormatter(_PlainLines())
@@ -65,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("training").setLevel(logging.INFO)
     try:
         options.command(options)
+    except RunStopped as stop:
+        print(stop, file=sys.stderr)
+        return 128 + stop.signal_number
     except TrainingError as error:
         if options.debug:
             raise

@@ -131,12 +131,14 @@ class MachineConfig(_Frozen):
     """What belongs to the machine and changes no result on purpose; not part of a checkpoint's provenance.
 
     `workers` are threads that gather batches ahead where the images do not fit the device, 0 for none.
+    `save_minutes` is how often a run is saved within an epoch, beside at the end of each.
     `precision` is that of the network's arithmetic: auto is bfloat16 where CUDA has it, else float32.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: PositiveInt = 1
     workers: Annotated[int, Field(ge=0)] = 2
+    save_minutes: PositiveFloat = 10.0
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 

@@ -4,6 +4,7 @@ TrainingError
 ├── ConfigError        a preset, a key or a value that cannot be used
 ├── DataError          a folder that is missing, empty or not laid out as announced
 ├── TrainingDiverged   the loss is no longer a number
+├── RunStopped         a signal came, such as Ctrl-C; what was done is saved
 ├── ExportError        a network that cannot become a checkpoint the service would accept
 └── EvaluationError    a checkpoint that cannot be measured, or not on these images
     └── NotComputable  one figure that has no meaning here; the others have
@@ -24,6 +25,18 @@ class DataError(TrainingError):
 
 class TrainingDiverged(TrainingError):
     """The loss is no longer a number; the message names the step."""
+
+
+class RunStopped(TrainingError):
+    """A signal stopped the run; the message says where it was saved and how to go on.
+
+    Attributes:
+        signal_number: Of the signal.
+    """
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
 
 
 class ExportError(TrainingError):

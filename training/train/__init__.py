@@ -4,7 +4,7 @@ import logging
 import sys
 import warnings
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 import lightning
 import torch
@@ -17,16 +17,18 @@ from training.config import Config
 from training.data import load_splits
 from training.data.batches import validation_images
 from training.data.splits import ImageSplits
-from training.errors import TrainingError
 from training.export import export_checkpoint
 from training.lightning_module import VAETraining
 from training.train.averaging import MovingAverage
-from training.train.callbacks import EpochReport, SaveWhenInterrupted
+from training.train.callbacks import EpochReport, LearningRateOfConfig, StepSeeds
 from training.train.collapse import CollapseWatch
+from training.train.endings import told_in_one_line
 from training.train.grids import GridWriter
 from training.train.images import RunImages
+from training.train.last_checkpoint import LastCheckpoint
 from training.train.processes import processes
 from training.train.run_folder import LOSS_IN_NAME, RunFolder
+from training.train.whole_files import WholeCheckpoints
 
 logger = logging.getLogger(__name__)
 
@@ -106,30 +108,32 @@ def _fit(
         max_epochs=config.optimizer.epochs,
         callbacks=[
             _best_two(folder),
-            _last(folder),
+            LastCheckpoint(folder, every_seconds=60 * config.machine.save_minutes),
+            StepSeeds(config.seed),
+            LearningRateOfConfig(config.optimizer.learning_rate),
             LearningRateMonitor("epoch"),
             GridWriter(folder.grids, images=validation),
             EpochReport(),
-            SaveWhenInterrupted(folder),
             CollapseWatch(),
             *_averages(config),
             *([RichProgressBar()] if sys.stdout.isatty() else []),
         ],
+        plugins=[WholeCheckpoints()],
+        # On the CPU PyTorch has no BatchNorm over processes: there each goes by its own images.
+        sync_batchnorm=_accelerator(config) == "cuda",
         logger=TensorBoardLogger(folder.root, name="tensorboard", version=""),
         num_sanity_val_steps=0,
         log_every_n_steps=min(50, max(1, len(splits.train) // _images_a_step(config))),
         enable_model_summary=False,
         enable_progress_bar=sys.stdout.isatty(),
     )
-    try:
+    with told_in_one_line(folder, config=config):
         trainer.fit(
             VAETraining(config),
             datamodule=RunImages(splits, validation=validation, config=config),
             ckpt_path=folder.last if resume else None,
             weights_only=True,
         )
-    except SystemExit:
-        _stop(trainer=trainer, folder=folder)
     return trainer
 
 
@@ -171,23 +175,5 @@ def _best_two(folder: RunFolder) -> ModelCheckpoint:
         monitor="val/loss",
         save_top_k=2,
         save_on_train_epoch_end=True,
+        enable_version_counter=False,  # an epoch that is trained again after kill -9 replaces its checkpoint
     )
-
-
-def _last(folder: RunFolder) -> ModelCheckpoint:
-    # A callback of its own: save_last of the other one skips epochs that are not among the best.
-    return ModelCheckpoint(
-        folder.checkpoints,
-        filename="last",
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
-
-
-def _stop(*, trainer: lightning.Trainer, folder: RunFolder) -> NoReturn:
-    if not folder.last.exists():
-        raise TrainingError("stopped before the first step: nothing was saved") from None
-    raise TrainingError(
-        f"stopped in epoch {trainer.current_epoch + 1}, step {trainer.global_step}, saved as {folder.last}; "
-        f"go on with: python -m training train --resume {folder.root}"
-    ) from None

@@ -1,11 +1,12 @@
-"""What a person sees of a run: a line after each epoch, and where an interrupted one was saved."""
+"""What happens along a run: a line after each epoch, seeds for each step, a new learning rate."""
 
 import logging
 import time
 
 import lightning
+import torch
 
-from training.train.run_folder import RunFolder
+from training.data.order import derived_seed
 
 logger = logging.getLogger(__name__)
 
@@ -38,15 +39,35 @@ class EpochReport(lightning.Callback):
             bar.print(line)
 
 
-class SaveWhenInterrupted(lightning.Callback):
-    """On Ctrl-C the present state becomes `last.ckpt`, so that not even part of an epoch is lost."""
+class StepSeeds(lightning.Callback):
+    """Seeds the noise of each step by the run's seed, the step and the process.
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
+    So processes draw different noise, and a resumed run draws what it would have drawn.
+    """
 
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
     ) -> None:
-        """Save, if it was a person who stopped the run and there is something to save."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.global_step > 0:
-            trainer.save_checkpoint(self.folder.last)
+        """Seed the generators that the step draws from."""
+        seed = derived_seed(self.seed, trainer.global_step, trainer.global_rank)
+        torch.default_generator.manual_seed(seed)
+        if pl_module.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+
+class LearningRateOfConfig(lightning.Callback):
+    """A resumed run takes its config's learning rate, which may be a new one, not that of the checkpoint."""
+
+    def __init__(self, learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Scale what the checkpoint has brought."""
+        for schedule in (entry.scheduler for entry in trainer.lr_scheduler_configs):
+            ratio = self.learning_rate / schedule.base_lrs[0]
+            schedule.base_lrs = [rate * ratio for rate in schedule.base_lrs]
+            for group in schedule.optimizer.param_groups:
+                group["lr"] *= ratio

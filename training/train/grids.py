@@ -1,5 +1,6 @@
 """How the training goes, in pictures: fixed images with their reconstructions, and samples of fixed noise."""
 
+import io
 from pathlib import Path
 
 import lightning
@@ -10,6 +11,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
+from training.train.whole_files import write_whole
 
 NUM_PAIRS = 32
 NUM_SAMPLES = 64
@@ -44,7 +46,9 @@ class GridWriter(lightning.Callback):
         }
         for name, grid in grids.items():
             picture = grid.permute(1, 2, 0).squeeze(2).numpy()
-            Image.fromarray(picture).save(self.folder / f"{name}-epoch{trainer.current_epoch:03d}.png")
+            png = io.BytesIO()
+            Image.fromarray(picture).save(png, "PNG")
+            write_whole(self.folder / f"{name}-epoch{trainer.current_epoch:03d}.png", png.getbuffer())
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image(name, grid, trainer.current_epoch)

@@ -26,16 +26,32 @@ class RunImages(lightning.LightningDataModule):
         self.splits = splits
         self.validation = validation
         self.config = config
+        self._training: TrainingBatches | None = None
+        self._resumed: dict[str, int] = {}
 
     def train_dataloader(self) -> TrainingBatches:
-        """Batches for training."""
+        """Batches for training; those that a resumed run has not taken yet."""
         device, share = self._place()
-        return training_loader(self.splits, config=self.config, device=device, share=share)
+        self._training = training_loader(self.splits, config=self.config, device=device, share=share)
+        if self._resumed:
+            self._training.load_state_dict(self._resumed)
+        return self._training
 
     def val_dataloader(self) -> ValidationBatches:
         """Batches for validation."""
         device, share = self._place()
         return validation_loader(self.validation, config=self.config, device=device, share=share)
+
+    # Lightning would keep the loader's state too, but forgets to restore it where the optimizer has asked for
+    # the number of steps before.
+
+    def state_dict(self) -> dict[str, int]:
+        """How far the epoch has come."""
+        return {} if self._training is None else self._training.state_dict()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Keep where the stopped run was until the loader is asked for."""
+        self._resumed = state
 
     def _place(self) -> tuple[torch.device, Share]:
         assert self.trainer is not None

@@ -8,6 +8,7 @@ runs/<name>/config.yaml      the whole config
 """
 
 import dataclasses
+import math
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import yaml
 
 from training.config import Config
 from training.errors import TrainingError
+from training.train.whole_files import write_whole
 
 LOSS_IN_NAME = "-loss"
 
@@ -50,6 +52,11 @@ class RunFolder:
         """The checkpoint that the service loads."""
         return self.root / "model.pt"
 
+    @property
+    def resume_command(self) -> str:
+        """What goes on with the run."""
+        return f"python -m training train --resume {self.root}"
+
     def begin(self, config: Config) -> Path | None:
         """Make the folder for a new run; an earlier one is renamed, not lost, and its new name returned."""
         earlier = None
@@ -62,7 +69,8 @@ class RunFolder:
     def write_config(self, config: Config) -> None:
         """Make the folder where there is none yet, and keep the config in it."""
         self.grids.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        write_whole(self.config, content.encode())
 
     def best(self) -> Path:
         """The kept checkpoint with the smallest val/loss, which its name tells.
@@ -88,4 +96,5 @@ class RunFolder:
 
 
 def _loss(checkpoint: Path) -> float:
-    return float(checkpoint.stem.split(LOSS_IN_NAME)[1])
+    loss = float(checkpoint.stem.split(LOSS_IN_NAME)[1])
+    return math.inf if math.isnan(loss) else loss

@@ -1,7 +1,6 @@
 import re
 from pathlib import Path
 
-import lightning
 import numpy as np
 import pytest
 import torch
@@ -12,7 +11,6 @@ from service.checkpoint import load
 from training.config import Config, build_config
 from training.data import load_splits
 from training.errors import TrainingDiverged, TrainingError
-from training.lightning_module import VAETraining
 from training.train import train
 from training.train.run_folder import RunFolder
 
@@ -84,34 +82,6 @@ def test_an_earlier_run_is_kept_under_another_name(tiny_config: Config, tmp_path
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) == 2
     assert re.fullmatch(r"sprites\.\d{8}-\d{6}", names[1])
-
-
-class StopAfter(lightning.Callback):
-    """Presses Ctrl-C after so many steps."""
-
-    def __init__(self, num_steps: int) -> None:
-        self.num_steps = num_steps
-
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: object) -> None:
-        if trainer.global_step == self.num_steps:
-            raise KeyboardInterrupt
-
-
-def test_an_interrupted_run_is_saved_says_how_to_go_on_and_goes_on(
-    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    config = build_config(tiny_config.model_dump(), changes={"optimizer.epochs": 2})
-    monkeypatch.setattr(VAETraining, "configure_callbacks", lambda _self: [StopAfter(6)])
-    with pytest.raises(TrainingError, match=r"stopped in epoch 2, step 6.*--resume .*sprites"):
-        train(config, runs=tmp_path)
-    monkeypatch.undo()
-    assert torch.load(tmp_path / "sprites/checkpoints/last.ckpt", weights_only=True)["global_step"] == 6
-
-    with caplog.at_level("INFO", logger="training"):
-        train(config, runs=tmp_path, resume=True)
-    assert "resumed from" in caplog.text
-    state = torch.load(tmp_path / "sprites/checkpoints/last.ckpt", weights_only=True)
-    assert (state["epoch"], state["global_step"]) == (1, 8)
 
 
 def test_nothing_to_resume_is_said(tiny_config: Config, tmp_path: Path) -> None:
