@@ -40,7 +40,11 @@ def checked_root(config: DataConfig) -> Path:
     if not config.root.is_dir():
         problem = "is a file, not a folder" if config.root.exists() else "does not exist"
         raise DataError(f"the data folder {config.root} {problem}")
-    if not any(config.root.iterdir()):
+    try:
+        is_empty = not any(config.root.iterdir())
+    except OSError as error:
+        raise DataError(f"the data folder {config.root} cannot be listed: {error.strerror}") from None
+    if is_empty:
         raise DataError(f"the data folder {config.root} is empty")
     return config.root
 

@@ -72,7 +72,7 @@ def find_partition_file(root: Path) -> tuple[Path, Path]:
 
 def _read_partition_file(path: Path) -> list[tuple[str, str]]:
     """(file name, part) of every line; the Kaggle file has commas and a heading, the original has spaces."""
-    words = [line.replace(",", " ").split() for line in path.read_text().splitlines()]
+    words = [line.replace(",", " ").split() for line in path.read_text(errors="replace").splitlines()]
     parts = [(line[0], line[1]) for line in words if len(line) == 2 and line[1] in ("0", "1", "2")]
     if len(parts) < 2:
         raise DataError(f"{path} lists {len(parts)} images; a line is a file name and 0, 1 or 2")

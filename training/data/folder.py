@@ -1,11 +1,16 @@
 """Any folder of images, class folders and all, parted into training and validation by the seed."""
 
+import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from training.config import DataConfig
 from training.data.files import read_files
 from training.data.splits import ImageSplits, seeded_split
 from training.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -29,9 +34,43 @@ def folder_paths(root: Path, *, config: DataConfig, seed: int) -> dict[str, list
     Raises:
         DataError: Fewer than two images.
     """
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = sorted(_image_files(root))
     if len(paths) < 2:
         found = f"one image, {paths[0].name}: two are the least" if paths else "no images"
         raise DataError(f"{root} holds {found} (looked for {' '.join(SUFFIXES)}, in subfolders too)")
     train, validation = seeded_split(len(paths), validation_fraction=config.validation_fraction, seed=seed)
     return {"train": [paths[i] for i in train], "validation": [paths[i] for i in validation]}
+
+
+def _image_files(root: Path) -> Iterator[Path]:
+    """Those in a folder and below it, each once however many links lead to it; nothing that is hidden."""
+    seen: set[Path] = set()
+    for name, folders, files in os.walk(root, followlinks=True, onerror=_say_that_it_is_left_out):
+        folder = Path(name)
+        target = folder.resolve()
+        if target in seen:  # a link that leads back, say
+            folders.clear()
+            continue
+        seen.add(target)
+        folders[:] = sorted(filter(_is_shown, folders))
+        for file in sorted(filter(_is_shown, files)):
+            path = folder / file
+            if path.suffix.lower() not in SUFFIXES or not _is_a_file(path):
+                continue
+            target_of_file = path.resolve() if path.is_symlink() else target / file
+            if target_of_file not in seen:
+                seen.add(target_of_file)
+                yield path
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _is_a_file(path: Path) -> bool:
+    """A broken link counts, to be named like a file that cannot be read; a pipe or a device does not."""
+    return path.is_file() or not path.exists()
+
+
+def _say_that_it_is_left_out(error: OSError) -> None:
+    logger.warning("left out the folder %s: %s", error.filename, error.strerror)

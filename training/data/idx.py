@@ -7,6 +7,7 @@ big-endian uint32, then the values (LeCun, "The MNIST database", section on file
 import gzip
 import math
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,12 @@ def load_idx(root: Path, *, config: DataConfig) -> ImageSplits:
     Raises:
         DataError: Naming the file that is missing or damaged.
     """
-    pixels = read_idx(find_idx(root, FOLDERS[config.dataset], "train-images-idx3-ubyte"))
+    path = find_idx(root, FOLDERS[config.dataset], "train-images-idx3-ubyte")
+    pixels = read_idx(path)
+    if pixels.ndim != 3 or len(pixels) <= NUM_TRAINING_IMAGES:
+        raise DataError(
+            f"{path} has the shape {pixels.shape}: more than {NUM_TRAINING_IMAGES} pictures were expected"
+        )
     train, validation = pixels[:NUM_TRAINING_IMAGES], pixels[NUM_TRAINING_IMAGES:]
     return ImageSplits(
         as_inputs(train[: config.limit], config), as_inputs(validation[: config.limit], config)
@@ -44,12 +50,14 @@ def read_idx(path: Path) -> UInt8Array:
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     if len(content) < 4 or content[:3] != b"\0\0\x08":
         raise DataError(f"{path} is no idx file of bytes")
     num_dimensions = content[3]
     start = 4 + 4 * num_dimensions
+    if len(content) < start:
+        raise DataError(f"{path} is truncated: it ends within its heading")
     shape = struct.unpack(f">{num_dimensions}I", content[4:start])
     if len(content) != start + math.prod(shape):
         raise DataError(f"{path} is truncated: {len(content)} bytes, {start + math.prod(shape)} announced")

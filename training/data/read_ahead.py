@@ -1,29 +1,35 @@
-"""Batches that are made in threads before they are asked for, so that the device need not wait for them."""
+"""What is made in threads before it is asked for, so that whoever takes it need not wait."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
-from torch import Tensor
+AHEAD = 2  # for each thread
 
-BATCHES_AHEAD = 2  # for each thread
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
-def read_ahead(
-    gather: Callable[[Tensor], Tensor], batches: Iterable[Tensor], *, num_threads: int
-) -> Iterator[Tensor]:
-    """What `gather` makes of each batch, in order, a few of them made in threads before they are asked for.
+def read_ahead(make: Callable[[Item], Made], items: Iterable[Item], *, num_threads: int) -> Iterator[Made]:
+    """What `make` makes of each item, in order, a few of them made before they are asked for.
 
-    Threads, not processes: gathering holds no lock of Python's, and needs no copy in shared memory.
+    Threads, not processes: reading and gathering hold no lock of Python's, and need no copy in shared memory.
+    Whoever stops taking waits for those few only.
+
+    Args:
+        make: Called in the threads.
+        items: What of.
+        num_threads: 0 to make each when it is asked for.
     """
     if num_threads == 0:
-        yield from map(gather, batches)
+        yield from map(make, items)
         return
     with ThreadPoolExecutor(num_threads) as threads:
-        waiting: deque[Future[Tensor]] = deque()
-        for indices in batches:
-            waiting.append(threads.submit(gather, indices))
-            if len(waiting) > BATCHES_AHEAD * num_threads:
+        waiting: deque[Future[Made]] = deque()
+        for item in items:
+            waiting.append(threads.submit(make, item))
+            if len(waiting) > AHEAD * num_threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

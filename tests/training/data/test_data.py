@@ -126,12 +126,30 @@ def test_a_packed_idx_file_is_read_from_its_folder(tmp_path: Path) -> None:
     np.testing.assert_array_equal(splits.validation[:, 0].numpy(), pixels[50_000:])
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89PNG", b"\0\0\x08\x03" + struct.pack(">3I", 9, 9, 9)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG", b"\0\0\x08\x03", b"\0\0\x08\x03" + struct.pack(">3I", 9, 9, 9)]
+)
 def test_a_damaged_idx_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "damaged"
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
         read_idx(path)
+
+
+def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.gz"
+    packed = bytearray(gzip.compress(bytes(1000)))
+    packed[12:16] = b"\xff\xff\xff\xff"
+    path.write_bytes(packed)
+    with pytest.raises(DataError, match=r"damaged\.gz cannot be read"):
+        read_idx(path)
+
+
+def test_an_idx_file_of_something_else_is_named(tmp_path: Path) -> None:
+    labels = b"\0\0\x08\x01" + struct.pack(">I", 60_000) + bytes(60_000)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(labels)
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte has the shape \(60000,\)"):
+        load_splits(folder_config(tmp_path, "mnist"))
 
 
 def test_the_split_is_the_same_for_the_same_seed_and_covers_everything() -> None:
