@@ -7,6 +7,7 @@ from training.evaluate.importance_bound import measure_importance_bound
 from training.evaluate.latents import count_active_units, mutual_information, prior_gap
 from training.evaluate.measurement import Measurement
 from training.evaluate.reconstruction import ms_ssim, psnr, squared_errors
+from training.evaluate.samples import measure_frechet_distance, measure_sliced_wasserstein
 from training.losses import gaussian_kl, unit_kl
 
 
@@ -69,5 +70,7 @@ GROUPS: dict[str, Callable[[Measurement], None]] = {
     "similarity": measure_similarity,
     "active_units": measure_active_units,
     "mutual_information": measure_information,
+    "sliced_wasserstein": measure_sliced_wasserstein,
+    "frechet_classifier": measure_frechet_distance,
     "importance_bound": measure_importance_bound,
 }

@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from training.data.labels import LabelledImages
+from training.data.parts import load_part
 from training.errors import NotComputable
 from training.evaluate.figures import Figures
 from training.evaluate.images import EvaluatedImages
@@ -59,6 +61,11 @@ class Measurement:
     def reconstructions(self) -> Tensor:
         """The pixels' means at each posterior mean, float32 (N, C, H, W) in [0, 1]."""
         return reconstructions(self.subject.autoencoder, self.posterior.mu)
+
+    @functools.cached_property
+    def training_part(self) -> LabelledImages:
+        """The images that the run was trained on, with their labels."""
+        return load_part("train", config=self.subject.data, seed=self.subject.seed)
 
     def checked_posterior(self) -> Posterior:
         """The same as `posterior`.

@@ -19,9 +19,9 @@ MEANINGS = {
     "active_units": "latent units whose mean varies by more than 0.01",
     "mutual_information": "nats: between image and latent",
     "prior_gap": "nats: KL of all latents together from this prior",
-    "sliced_wasserstein_train": "training images to these: what chance alone gives",
+    "sliced_wasserstein_train": "the same of training images, for scale",
     "sliced_wasserstein": "samples of this prior to these images, lower is better",
-    "frechet_classifier_train": "training images to these: what chance alone gives",
+    "frechet_classifier_train": "the same of training images, for scale",
     "frechet_classifier": "samples of this prior to these images, lower is better; not FID",
 }
 

@@ -52,7 +52,7 @@ def test_the_number_of_threads_is_as_before_even_where_it_was_stopped() -> None:
     before = torch.get_num_threads()
     model = LinearGaussian()
     images = drawn_images(NUM_IMAGES)
-    sampler = ImportanceSampler(model, model.likelihood, num_samples=50_000, seed=0)
+    sampler = ImportanceSampler(model, model.likelihood, num_samples=10_000, seed=0)
     estimates = sampler.estimates(images, encode_images(model, images, seed=0), indices=range(NUM_IMAGES))
     next(estimates)
     estimates.close()
