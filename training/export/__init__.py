@@ -19,7 +19,7 @@ from training.errors import ExportError
 from training.export.calibration import calibrate
 from training.export.comparison import compare
 from training.export.module import build_module
-from training.export.prior import Mixture, fit_mixture, training_latents
+from training.export.prior import MAX_IMAGES, Mixture, fit_mixture, training_latents
 from training.export.quality import Quality, measure_quality
 from training.lightning_module import VAETraining
 
@@ -91,6 +91,7 @@ def _fitted_prior(training: VAETraining, images: Tensor) -> Mixture | None:
         return None
     if config.data.binarize:
         images = binarized(images, generator=torch.Generator().manual_seed(config.seed))
+    logger.info("fitting the prior to the latents of %d images", min(len(images), MAX_IMAGES))
     z = training_latents(training, images)
     return fit_mixture(z, num_components=config.prior.components, seed=config.seed)
 

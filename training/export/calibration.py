@@ -13,7 +13,7 @@ from training.lightning_module import VAETraining, as_unit_range, seeded_noise
 from training.likelihoods import OptimalGaussianLikelihood
 
 BATCH_SIZE = 256
-MAX_IMAGES = 12_800  # beyond it neither figure moves
+MAX_IMAGES = 5_120  # beyond it neither figure moves by what counts
 
 
 @torch.no_grad()
