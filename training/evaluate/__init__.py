@@ -64,8 +64,8 @@ def keep(measurement: Measurement, *, output: Path, seconds: float, is_written: 
             replace_metadata(subject.path, with_figures(subject.metadata, measurement))
     except OSError as error:
         raise EvaluationError(
-            f"{error.filename} cannot be written: {error.strerror}; --output FILE writes elsewhere, "
-            "--no-write leaves the checkpoint alone"
+            f"{error.filename or output} cannot be written: {error.strerror}; --output FILE writes "
+            "elsewhere, --no-write leaves the checkpoint alone"
         ) from None
     partial_path(measurement).unlink(missing_ok=True)
 

@@ -57,7 +57,9 @@ class Classifier(nn.Module):
         return torch.cat([self.body(as_unit_range(batch)) for batch in images.split(512)])
 
 
-def trained_classifier(images: Tensor, labels: Labels, *, cache: Path, device: torch.device) -> Classifier:
+def trained_classifier(
+    images: Tensor, labels: Labels, *, cache: Path, device: torch.device, num_steps: int = NUM_STEPS
+) -> Classifier:
     """The classifier of labelled training images: from the cache, or trained and put there.
 
     Its seed is fixed, so that the figures of two checkpoints are of the same features.
@@ -67,13 +69,14 @@ def trained_classifier(images: Tensor, labels: Labels, *, cache: Path, device: t
         labels: Of these images.
         cache: Folder, made where there is none.
         device: Where to train, and where the classifier is.
+        num_steps: Of training.
     """
-    path = cache / f"classifier-{_digest(images, labels)[:16]}.pt"
+    path = cache / f"classifier-{_digest(images, labels, num_steps=num_steps)[:16]}.pt"
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         classifier = Classifier(images.shape[1], len(labels.names)).to(device)
     if not _load(classifier, path):
-        _train(classifier, images, labels)
+        _train(classifier, images, labels, num_steps=num_steps)
         _store(classifier, path)
     return classifier.eval()
 
@@ -87,12 +90,12 @@ def accuracy(classifier: Classifier, images: Tensor, labels: Labels) -> float:
 
 
 @torch.enable_grad()
-def _train(classifier: Classifier, images: Tensor, labels: Labels) -> None:
+def _train(classifier: Classifier, images: Tensor, labels: Labels, *, num_steps: int) -> None:
     optimizer = torch.optim.Adam(classifier.parameters(), lr=LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, NUM_STEPS)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
     generator = torch.Generator().manual_seed(SEED)
     device = next(classifier.parameters()).device
-    for _ in track(range(NUM_STEPS), "Training a classifier of the labels", transient=True):
+    for _ in track(range(num_steps), "Training a classifier of the labels", transient=True):
         chosen = torch.randint(len(images), (BATCH_SIZE,), generator=generator)
         logits = classifier(as_unit_range(images[chosen].to(device)))
         targets = labels.values[chosen].to(logits)
@@ -106,8 +109,8 @@ def _train(classifier: Classifier, images: Tensor, labels: Labels) -> None:
         schedule.step()
 
 
-def _digest(images: Tensor, labels: Labels) -> str:
-    settings = (VERSION, NUM_FEATURES, NUM_STEPS, BATCH_SIZE, LEARNING_RATE, SEED, labels.exclusive)
+def _digest(images: Tensor, labels: Labels, *, num_steps: int) -> str:
+    settings = (VERSION, NUM_FEATURES, num_steps, BATCH_SIZE, LEARNING_RATE, SEED, labels.exclusive)
     digest = hashlib.sha256(repr((settings, tuple(images.shape), labels.names)).encode())
     for part in (*images.split(4096), labels.values):
         digest.update(part.contiguous().numpy().tobytes())

@@ -62,10 +62,9 @@ def partial_path(measurement: Measurement) -> Path:
 
 def _key(measurement: Measurement) -> dict[str, object]:
     """All that decides the numbers."""
-    metadata = measurement.subject.metadata
     return {
         "checkpoint": measurement.subject.digest,
-        "likelihood": metadata and [metadata.likelihood, measurement.checked_likelihood().scale()],
+        "likelihood": [measurement.subject.likelihood_name, measurement.checked_likelihood().scale()],
         "images": hashlib.sha256(measurement.images.shown.numpy().tobytes()).hexdigest(),
         "num_samples": measurement.settings.num_importance_samples,
         "seed": measurement.settings.seed,

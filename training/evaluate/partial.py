@@ -1,5 +1,6 @@
 """What is known so far of a long computation, one number an image, kept in a file until it is finished."""
 
+import io
 import logging
 import time
 import zipfile
@@ -56,7 +57,7 @@ class PartialResults:
     def _read(self, num_images: int) -> Tensor:
         unknown = torch.full((num_images,), torch.nan, dtype=torch.float64)
         try:
-            with np.load(self.path, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as arrays:
                 key, values = str(arrays["key"]), torch.from_numpy(arrays["values"])
         except FileNotFoundError:
             return unknown

@@ -7,7 +7,10 @@ import orjson
 import torch
 
 from service.metadata import Metadata
+from training.errors import NotComputable
+from training.evaluate.autoencoder import ExportedAutoencoder
 from training.evaluate.measurement import Measurement
+from training.evaluate.subject import Subject
 
 CONSTANTS = ("sigma", "scale")  # of the likelihood: not measured on the images of one split
 
@@ -40,6 +43,7 @@ def protocol(measurement: Measurement) -> dict[str, object]:
         "binarization_seed": images.binarization_seed,
         "seed": measurement.settings.seed,
         "num_importance_samples": measurement.settings.num_importance_samples,
+        **_likelihood(subject),
         **measurement.figures.protocol,
     }
 
@@ -56,6 +60,19 @@ def with_figures(metadata: Metadata, measurement: Measurement) -> Metadata:
     quality = {**kept, count: num_images, **measurement.figures.values}
     unit_kl = measurement.figures.unit_kl or (metadata.unit_kl if is_same else None)
     return metadata.model_copy(update={"quality": quality, "unit_kl": unit_kl})
+
+
+def _likelihood(subject: Subject) -> dict[str, object]:
+    """What images are scored with, and from what: logits, or pixels of 256 levels that were decoded."""
+    if isinstance(subject.likelihood, NotComputable):
+        return {"likelihood": subject.likelihood_name}
+    scale = subject.likelihood.scale()
+    is_exact = not isinstance(subject.autoencoder, ExportedAutoencoder) or subject.autoencoder.has_logits
+    return {
+        "likelihood": subject.likelihood_name,
+        "likelihood_scale": None if scale is None else round(scale, 6),
+        "means": "logits" if is_exact else "decoded pixels",
+    }
 
 
 def _machine(device: torch.device) -> dict[str, object]:

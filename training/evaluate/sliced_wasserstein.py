@@ -16,6 +16,7 @@ from training.lightning_module import as_unit_range
 PATCH_SIDE = 7
 SMALLEST_SIDE = 14  # of the coarsest level: two patches a side
 NUM_PATCHES = 2**15  # of each level, spread evenly over the images
+MAX_PATCHES_OF_AN_IMAGE = 128
 NUM_DIRECTIONS = 256
 DIRECTIONS_AT_A_TIME = 32
 IMAGES_AT_A_TIME = 512
@@ -29,7 +30,7 @@ def image_distance(real: Tensor, other: Tensor, *, seed: int, num_patches: int =
         real: uint8 (N, C, H, W).
         other: As many images of the same shape.
         seed: Of the patches' places, the same in both sets, and of the directions.
-        num_patches: Of each level of each set.
+        num_patches: Of each level of each set, at most.
     """
     distances = []
     levels = (pyramid_patches(images, num_patches=num_patches, seed=seed) for images in (real, other))
@@ -66,7 +67,7 @@ def sliced_wasserstein(first: Tensor, second: Tensor, *, num_directions: int, se
 def pyramid_patches(images: Tensor, *, num_patches: int, seed: int) -> list[Tensor]:
     """Patches (P, C, F) of each level of uint8 images (N, C, H, W), finest first, at places by the seed."""
     generator = torch.Generator().manual_seed(seed)
-    num_each = max(1, num_patches // len(images))
+    num_each = min(max(1, num_patches // len(images)), MAX_PATCHES_OF_AN_IMAGE)
     batches = [
         [_patches(level, num_each, generator=generator) for level in laplacian_pyramid(as_unit_range(batch))]
         for batch in images.split(IMAGES_AT_A_TIME)

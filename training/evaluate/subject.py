@@ -33,6 +33,7 @@ class Subject:
         path: The file.
         digest: sha256 of the file's content, less the metadata, which an evaluation changes.
         autoencoder: The network.
+        likelihood_name: As a config names it.
         likelihood: What its images are scored with, or the reason why they cannot be.
         is_point: Its posterior is a point: an autoencoder, without rate, bound or prior of its own.
         priors: What can be drawn from, by name.
@@ -45,6 +46,7 @@ class Subject:
     path: Path
     digest: str
     autoencoder: Autoencoder
+    likelihood_name: str
     likelihood: Likelihood | NotComputable
     is_point: bool
     priors: dict[str, Prior]
@@ -97,6 +99,7 @@ def _open_exported(path: Path, *, root: Path | None, device: torch.device) -> Su
         path=path,
         digest=_digest(path),
         autoencoder=autoencoder,
+        likelihood_name=metadata.likelihood,
         likelihood=_likelihood(metadata, has_logits=autoencoder.has_logits, device=device),
         is_point=isinstance(loss, dict) and loss.get("objective") == "autoencoder",
         priors=priors,
@@ -116,6 +119,7 @@ def _open_trained(path: Path, *, root: Path | None, device: torch.device) -> Sub
         path=path,
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
         autoencoder=TrainedAutoencoder(training),
+        likelihood_name=config.loss.likelihood,
         likelihood=training.likelihood.eval(),
         is_point=training.is_autoencoder,
         priors={"standard": StandardPrior(config.model.latent_dim)},

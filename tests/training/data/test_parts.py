@@ -1,5 +1,3 @@
-import gzip
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.training.written_mnist import write_idx, write_mnist
 from training.config import DataConfig, load_preset
 from training.data import load_splits
 from training.data.batches import validation_images
@@ -20,21 +19,6 @@ SEED = 1265
 def config_of(dataset: str, root: Path | None = None, **changes: object) -> DataConfig:
     values = {"dataset": dataset, "root": root, "image_shape": (3, 8, 8), **changes}
     return DataConfig.model_validate(values)
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
-    path.write_bytes(gzip.compress(content, compresslevel=1))
-
-
-def write_mnist(root: Path, *, num_train: int, num_test: int) -> None:
-    """Images whose pixels are their index modulo 251, of a class that is the index modulo 10."""
-    for prefix, num in (("train", num_train), ("t10k", num_test)):
-        index = np.arange(num)
-        pixels = np.broadcast_to((index % 251).astype(np.uint8)[:, None, None], (num, 2, 3))
-        write_idx(root / f"MNIST/raw/{prefix}-images-idx3-ubyte.gz", pixels)
-        write_idx(root / f"MNIST/raw/{prefix}-labels-idx1-ubyte.gz", (index % 10).astype(np.uint8))
 
 
 def write_celeba(root: Path, parts: list[int]) -> None:

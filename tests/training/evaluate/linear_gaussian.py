@@ -10,7 +10,7 @@ Shapes: B batch, D latent size, P pixels.
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 IMAGE_SHAPE = (1, 4, 5)
@@ -19,8 +19,19 @@ LATENT_DIM = 3
 SIGMA = 0.1
 
 
+class GaussianAroundLogits(nn.Module):
+    """-log N(x; logits, sigma^2 I): the logits are the means themselves, not their sigmoid."""
+
+    def forward(self, images: Tensor, logits: Tensor) -> Tensor:
+        squared = (images - logits).square().sum(dim=(-3, -2, -1))
+        return 0.5 * (squared / SIGMA**2 + NUM_PIXELS * math.log(2 * math.pi * SIGMA**2))
+
+    def scale(self) -> float:
+        return SIGMA
+
+
 class LinearGaussian:
-    """Encodes to the exact posterior, its variance times `inflation`; the logits are the means themselves."""
+    """Encodes to the exact posterior, its variance times `inflation`."""
 
     def __init__(self, *, inflation: float = 1.0) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -37,11 +48,6 @@ class LinearGaussian:
 
     def decode_logits(self, z: Tensor) -> Tensor:
         return (z @ self.weight.T + self.bias).unflatten(1, IMAGE_SHAPE)
-
-    def likelihood(self, images: Tensor, means: Tensor) -> Tensor:
-        """A Gaussian around the means, not around their sigmoid."""
-        squared = (images - means).square().sum(dim=(-3, -2, -1))
-        return 0.5 * (squared / SIGMA**2 + NUM_PIXELS * math.log(2 * math.pi * SIGMA**2))
 
     def log_likelihood(self, images: Tensor) -> Tensor:
         """log p(x), float64 (B,): x is Gaussian with covariance W W^T + sigma^2 I."""

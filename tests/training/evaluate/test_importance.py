@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.training.evaluate.linear_gaussian import LinearGaussian, drawn_images
+from tests.training.evaluate.linear_gaussian import GaussianAroundLogits, LinearGaussian, drawn_images
 from training.evaluate.importance import ImportanceSampler
 from training.evaluate.posterior import encode_images
 
@@ -11,7 +11,7 @@ NUM_IMAGES = 12
 
 def estimated(model: LinearGaussian, *, num_samples: int, indices: list[int] | None = None) -> Tensor:
     images = drawn_images(NUM_IMAGES)
-    sampler = ImportanceSampler(model, model.likelihood, num_samples=num_samples, seed=0)
+    sampler = ImportanceSampler(model, GaussianAroundLogits(), num_samples=num_samples, seed=0)
     nll = torch.full((NUM_IMAGES,), torch.nan, dtype=torch.float64)
     posterior = encode_images(model, images, seed=0)
     for block, values in sampler.estimates(images, posterior, indices=indices or range(NUM_IMAGES)):
@@ -52,7 +52,7 @@ def test_the_number_of_threads_is_as_before_even_where_it_was_stopped() -> None:
     before = torch.get_num_threads()
     model = LinearGaussian()
     images = drawn_images(NUM_IMAGES)
-    sampler = ImportanceSampler(model, model.likelihood, num_samples=10_000, seed=0)
+    sampler = ImportanceSampler(model, GaussianAroundLogits(), num_samples=10_000, seed=0)
     estimates = sampler.estimates(images, encode_images(model, images, seed=0), indices=range(NUM_IMAGES))
     next(estimates)
     estimates.close()
