@@ -20,7 +20,7 @@ from service.vae.images import contact_sheet, encode_lossy
 from service.vae.png import encode_png
 from service.vae.runtime import Runtime
 
-LOSSY_KINDS = {Form.JPEG: "JPEG", Form.WEBP: "WEBP"}
+SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
 # For each image its figures by name; None where a figure has no finite value.
 Figures = Sequence[Mapping[str, float | None]]
@@ -35,6 +35,7 @@ class Images:
         pixels: uint8 (N, H, W, C).
         operation: `sample`, `decode` or `reconstruct`.
         compression: Of PNG, 0 to 3.
+        output_format: What image files are in JSON, zip and tar: `png`, `jpeg` or `webp`.
         provenance: How they came about, by name: the seed of a sample, say; told in every form that can.
         figures: Computes those of each reconstruction, for the JSON form.
     """
@@ -43,6 +44,7 @@ class Images:
     pixels: UInt8Array
     operation: str
     compression: int
+    output_format: str = "png"
     provenance: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
     figures: Callable[[], Figures] | None = None
 
@@ -59,7 +61,7 @@ class Images:
                 return npy_of(self.pixels)
             case Form.PNG:
                 return self._sheet()
-        return encode_lossy(contact_sheet(self.pixels)[0], LOSSY_KINDS[form])
+        return encode_lossy(contact_sheet(self.pixels)[0], form.partition("/")[2].upper())
 
     def _json(self) -> bytes:
         _, height, width = self.runtime.metadata.image_shape
@@ -67,7 +69,7 @@ class Images:
         body = {
             **_head(self.runtime),
             **self.provenance,
-            "output_format": "png",
+            "output_format": self.output_format,
             "size": f"{width}x{height}",
             "data": [
                 {
@@ -89,7 +91,8 @@ class Images:
     def _packed(self) -> list[tuple[str, bytes]]:
         """A file an image, and a manifest: names and contents."""
         suffix = f"_seed{self.provenance['seed']}" if "seed" in self.provenance else ""
-        names = [f"{self.operation}_{index:03d}{suffix}.png" for index in range(len(self.pixels))]
+        suffix += f".{SUFFIXES[self.output_format]}"
+        names = [f"{self.operation}_{index:03d}{suffix}" for index in range(len(self.pixels))]
         manifest = {
             "model": self.runtime.metadata.name,
             "model_version": self.runtime.version,
@@ -99,6 +102,8 @@ class Images:
         return [*zip(names, self._files(), strict=True), ("manifest.json", orjson.dumps(manifest))]
 
     def _files(self) -> list[bytes]:
+        if self.output_format != "png":
+            return [encode_lossy(image, self.output_format.upper()) for image in self.pixels]
         texts = [self._texts(str(index)) for index in range(len(self.pixels))]
         return encode_png(self.pixels, texts, compression=self.compression)
 

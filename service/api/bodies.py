@@ -6,8 +6,9 @@ Shapes: N images, H height, W width, C channels, D latent size.
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -19,7 +20,8 @@ from starlette.requests import Request
 
 from service.api.arrays import read_npy
 from service.api.negotiation import media_type
-from service.api.schemas import DecodeRequest, shown, validated
+from service.api.query import parsed, with_query
+from service.api.schemas import Body, DecodeRequest, shown, validated
 from service.checkpoint import Float32Array, UInt8Array
 from service.errors import BadBody, InvalidValue, UnsupportedMediaType
 from service.vae.images import FORMATS
@@ -68,10 +70,11 @@ class Upload(NamedTuple):
 
 
 class Uploads(NamedTuple):
-    """The images of one request, in order, and the model that its body names."""
+    """The images of one request, in order, the model that its body names, and its other fields."""
 
     images: list[Upload]
     model: str | None = None
+    fields: Mapping[str, object] = MappingProxyType({})
 
 
 async def read_json(request: Request) -> object:
@@ -103,8 +106,8 @@ def parse_json(content: bytes) -> object:
         raise BadBody(f"the body is not JSON: {error}", code="bad-json") from None
 
 
-async def read_latents(request: Request) -> tuple[object, str | None]:
-    """The latents of a request, still to be checked by `latents`, and the model that its body names.
+async def read_latents(request: Request) -> DecodeRequest:
+    """The latents of a request, an array or what JSON holds, still to be checked by `latents`.
 
     Raises:
         UnsupportedMediaType: Neither JSON nor npy.
@@ -116,11 +119,12 @@ async def read_latents(request: Request) -> tuple[object, str | None]:
         rows = read_npy(
             await request.body(), dtypes=("float32", "float64"), shape="(n, latent_dim)", num_axes=2
         )
-        return rows, None
-    if sent_as != JSON:
+        content: object = {"z": rows}
+    elif sent_as == JSON:
+        content = await read_json(request)
+    else:
         raise _unsupported(sent_as, (JSON, NPY))
-    asked = validated(DecodeRequest, await read_json(request))
-    return asked.z, asked.model
+    return validated(DecodeRequest, with_query(request, content, ["output_format"]))
 
 
 def latents(rows: object, latent_dim: int, max_images: int) -> Float32Array:
@@ -193,6 +197,16 @@ def _unsupported(sent_as: str, taken: Sequence[str]) -> UnsupportedMediaType:
     return UnsupportedMediaType(f"send one of {', '.join(taken)}, got {found}", param="Content-Type")
 
 
+def upload_options(request: Request, uploads: Uploads, options: type[Body]) -> Body:
+    """What goes with uploaded images, in fields of their body or in the query.
+
+    Raises:
+        InvalidValue: Naming the first field that is wrong.
+    """
+    named = {name: uploads.fields[name] for name in options.model_fields if name in uploads.fields}
+    return validated(options, with_query(request, named, options.model_fields))
+
+
 def _pixel_uploads(content: bytes, max_images: int) -> Uploads:
     pixels = read_npy(content, dtypes=("uint8",), shape="(n, height, width, channels)", num_axes=4)
     _check_count(len(pixels), max_images, "images")
@@ -223,7 +237,9 @@ async def _multipart_uploads(request: Request, max_images: int) -> Uploads:
             Upload(await file.read(), _declared(file.content_type), f"image[{i}]")
             for i, file in enumerate(files)
         ]
-        return Uploads(images, _model(form.get("model")))
+        texts = {name: value for name, value in form.items() if isinstance(value, str)}
+        fields = {name: parsed(text) for name, text in texts.items()}
+        return Uploads(images, _model(texts.get("model")), fields)
     finally:
         await form.close()
 
@@ -241,7 +257,7 @@ def _base64_uploads(content: object, max_images: int) -> Uploads:
         raise InvalidValue('the body must be {"images": ["<base64 or data URI>", ...]}', param="images")
     _check_count(len(images), max_images, "images")
     uploads = [_base64_upload(text, f"images[{index}]") for index, text in enumerate(images)]
-    return Uploads(uploads, _model(body.get("model")))
+    return Uploads(uploads, _model(body.get("model")), body)
 
 
 def _model(name: object) -> str | None:

@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.answers import Images, posteriors, reconstruction_figures
-from service.api.bodies import latents, read_latents, read_uploads
-from service.api.negotiation import IMAGE_FORMS, NUMBER_FORMS, accept, negotiate
+from service.api.bodies import latents, read_latents, read_uploads, upload_options
+from service.api.negotiation import NUMBER_FORMS, accept, image_form, negotiate
+from service.api.schemas import ReconstructOptions
 from service.api.service import service_of
 from service.api.work import answer, decoded_uploads, image_answer, result_of
 
@@ -16,14 +17,17 @@ async def decode(request: Request) -> Response:
     """Decode latents to images."""
     service = service_of(request)
     service.check_room(request)
-    form = negotiate(accept(request), IMAGE_FORMS)
-    rows, name = await read_latents(request)
-    with service.model(request, name) as model:
-        z = latents(rows, model.runtime.metadata.latent_dim, service.limits.max_images)
+    image_form(request)
+    asked = await read_latents(request)
+    form = image_form(request, asked.output_format)
+    with service.model(request, asked.model) as model:
+        z = latents(asked.z, model.runtime.metadata.latent_dim, service.limits.max_images)
         with service.places(request, model, len(z)):
             work = model.decode(z, timeout_seconds=service.timeout_seconds(request))
             result = await result_of(request, work)
-            images = Images(model.runtime, result.outputs[0], "decode", service.png_compression)
+            images = Images(
+                model.runtime, result.outputs[0], "decode", service.png_compression, asked.output_format
+            )
             return await image_answer(request, images, result, form)
 
 
@@ -47,8 +51,10 @@ async def reconstruct(request: Request) -> Response:
     """Encode images and decode their mu."""
     service = service_of(request)
     service.check_room(request)
-    form = negotiate(accept(request), IMAGE_FORMS)
+    image_form(request)
     uploads = await read_uploads(request, service.limits.max_images)
+    asked = upload_options(request, uploads, ReconstructOptions)
+    form = image_form(request, asked.output_format)
     num_images = len(uploads.images)
     with service.model(request, uploads.model) as model, service.places(request, model, num_images):
         originals, codec_seconds = await decoded_uploads(service, model.runtime, uploads)
@@ -56,6 +62,11 @@ async def reconstruct(request: Request) -> Response:
         result = await result_of(request, work)
         figures = partial(reconstruction_figures, originals, *result.outputs)
         images = Images(
-            model.runtime, result.outputs[0], "reconstruct", service.png_compression, figures=figures
+            model.runtime,
+            result.outputs[0],
+            "reconstruct",
+            service.png_compression,
+            asked.output_format,
+            figures=figures,
         )
         return await image_answer(request, images, result, form, codec_seconds=codec_seconds)

@@ -8,20 +8,23 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.api.descriptions import Health, ModelDescription, ModelsAnswer
-from service.api.schemas import DecodeRequest, EncodeAnswer, ImagesAnswer, Problem, SampleRequest
+from service.api.schemas import (
+    MODEL_DESCRIPTION,
+    DecodeRequest,
+    EncodeAnswer,
+    ImagesAnswer,
+    Problem,
+    ReconstructOptions,
+    SampleRequest,
+)
 
 Extra = dict[str, Any]
 
 BINARY = {"type": "string", "format": "binary"}
-MODEL_NAME = {"type": "string", "description": "Absent, the default one"}
-# Bodies that the routes take apart themselves: the field of the images, and one of them.
-UPLOADS = {
-    "MultipartImages": ("image", BINARY),
-    "Base64Images": (
-        "images",
-        {"type": "string", "format": "byte", "description": "A picture file, base64 or a data URI"},
-    ),
-}
+BASE64 = {"type": "string", "format": "byte", "description": "A picture file, base64 or a data URI"}
+MODEL_NAME = {"type": "string", "description": MODEL_DESCRIPTION}
+# Bodies of images, which the routes take apart themselves: the end of their names, and what goes with them.
+UPLOADS: Mapping[str, type[BaseModel] | None] = {"Images": None, "Reconstruct": ReconstructOptions}
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -70,7 +73,7 @@ def components(sample_request: type[SampleRequest], latent_dim: int | None, max_
         **_schemas([sample_request, DecodeRequest], "validation"),
         **_schemas([ImagesAnswer, EncodeAnswer, Problem], "validation"),
         **_schemas([Health, ModelDescription, ModelsAnswer], "serialization"),
-        **{name: _uploads(field, item, max_images) for name, (field, item) in UPLOADS.items()},
+        **_uploads(max_images),
     }
     row: Extra = {
         "type": "array",
@@ -101,6 +104,13 @@ def _schemas(models: Iterable[type[BaseModel]], mode: JsonSchemaMode) -> Extra:
     return definitions
 
 
-def _uploads(field: str, item: Extra, max_images: int) -> Extra:
-    images = {"type": "array", "minItems": 1, "maxItems": max_images, "items": item}
-    return {"type": "object", "required": [field], "properties": {field: images, "model": MODEL_NAME}}
+def _uploads(max_images: int) -> Extra:
+    """Bodies of images as multipart and as JSON."""
+    schemas = {}
+    for name, options in UPLOADS.items():
+        fields = options.model_json_schema()["properties"] if options else {}
+        for form, field, item in (("Multipart", "image", BINARY), ("Base64", "images", BASE64)):
+            images = {"type": "array", "minItems": 1, "maxItems": max_images, "items": item}
+            properties = {field: images, **fields, "model": MODEL_NAME}
+            schemas[f"{form}{name}"] = {"type": "object", "required": [field], "properties": properties}
+    return schemas

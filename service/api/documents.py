@@ -3,12 +3,22 @@
 The routes read their bodies themselves, so FastAPI cannot know them; these are its keyword arguments.
 """
 
+from typing import get_args
+
 from service.api.components import BINARY, Extra, headers, reference
 from service.api.deadline import MAX_MILLISECONDS, MIN_MILLISECONDS, TIMEOUT_HEADER
 from service.api.descriptions import Health, ModelDescription, ModelsAnswer
 from service.api.errors import MEDIA_TYPE, STATUSES
 from service.api.negotiation import IMAGE_FORMS, Form
-from service.api.schemas import DecodeRequest, EncodeAnswer, ImagesAnswer, Problem, SampleRequest
+from service.api.schemas import (
+    FORMAT_DESCRIPTION,
+    DecodeRequest,
+    EncodeAnswer,
+    ImagesAnswer,
+    OutputFormat,
+    Problem,
+    SampleRequest,
+)
 from service.vae.images import FORMATS
 
 # A black pixel as PNG, the smallest picture there is.
@@ -27,6 +37,12 @@ MODEL_IN_QUERY = {
     "description": "Which model, where several are served and the body does not name one",
     "schema": {"type": "string"},
 }
+FORMAT_IN_QUERY = {
+    "name": "output_format",
+    "in": "query",
+    "description": FORMAT_DESCRIPTION + "; where the body does not say it",
+    "schema": {"type": "string", "enum": list(get_args(OutputFormat))},
+}
 MODEL_IN_PATH = {
     "name": "name",
     "in": "path",
@@ -34,7 +50,7 @@ MODEL_IN_PATH = {
     "description": "One of those that GET /models lists",
     "schema": {"type": "string"},
 }
-COMMON_ERRORS = (401, 406, 408, 413, 429, 500, 503, 504)
+ERRORS = (400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504)
 ERROR_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 
 
@@ -53,13 +69,13 @@ def _errors(*statuses: int) -> Extra:
     }
 
 
-def _operation(body: Extra, answer: Extra, *errors: int) -> Extra:
-    """The keyword arguments of a route."""
+def _operation(body: Extra, answer: Extra, *parameters: Extra) -> Extra:
+    """The keyword arguments of a route; `parameters` are those beside the common ones."""
     return {
         "openapi_extra": {
-            "parameters": [TIMEOUT, MODEL_IN_QUERY],
+            "parameters": [TIMEOUT, MODEL_IN_QUERY, *parameters],
             "requestBody": {"required": True, "content": body},
-            "responses": {"200": answer, **_errors(*COMMON_ERRORS, *errors)},
+            "responses": {"200": answer, **_errors(*ERRORS)},
         }
     }
 
@@ -81,6 +97,22 @@ def _curl(flags: str) -> Extra:
     return {"curl": {"summary": f"curl {flags}"}}
 
 
+def _images_in(kind: str) -> Extra:
+    """Images in every form of body; `kind` is one of UPLOADS."""
+    raw = {
+        name: {"schema": BINARY, "examples": _curl(f"--data-binary @picture.{name[6:]}")} for name in FORMATS
+    }
+    return {
+        **raw,
+        "multipart/form-data": {
+            "schema": reference(f"Multipart{kind}"),
+            "examples": _curl("-F image=@one.png -F image=@two.jpg"),
+        },
+        Form.JSON.value: {"schema": reference(f"Base64{kind}"), "example": {"images": [TINY_PNG]}},
+        Form.NPY.value: {"schema": BINARY, "examples": _curl("--data-binary @images.npy")},
+    }
+
+
 def _images_out(description: str, *header_names: str) -> Extra:
     content = {
         Form.JSON.value: {"schema": reference(ImagesAnswer)},
@@ -94,25 +126,18 @@ _NUMBERS_OUT = _answer(
     {Form.JSON.value: {"schema": reference(EncodeAnswer)}, Form.NPY.value: {"schema": BINARY}},
     "Server-Timing",
 )
-_IMAGES_IN = {
-    **{name: {"schema": BINARY, "examples": _curl(f"--data-binary @picture.{name[6:]}")} for name in FORMATS},
-    "multipart/form-data": {
-        "schema": reference("MultipartImages"),
-        "examples": _curl("-F image=@one.png -F image=@two.jpg"),
-    },
-    Form.JSON.value: {"schema": reference("Base64Images"), "example": {"images": [TINY_PNG]}},
-    Form.NPY.value: {"schema": BINARY, "examples": _curl("--data-binary @images.npy")},
-}
 _SAMPLE_IN = {Form.JSON.value: {"schema": reference(SampleRequest), "example": {"n": 16, "seed": 42}}}
 _DECODE_IN = {
     Form.JSON.value: {"schema": reference(DecodeRequest)},
     Form.NPY.value: {"schema": BINARY, "examples": _curl("--data-binary @latents.npy")},
 }
 
-SAMPLE = _operation(_SAMPLE_IN, _images_out("The images", "X-Seed"), 400, 404, 415, 422)
-DECODE = _operation(_DECODE_IN, _images_out("The images"), 400, 404, 415, 422)
-ENCODE = _operation(_IMAGES_IN, _NUMBERS_OUT, 400, 404, 415, 422)
-RECONSTRUCT = _operation(_IMAGES_IN, _images_out("The images decoded from mu"), 400, 404, 415, 422)
+SAMPLE = _operation(_SAMPLE_IN, _images_out("The images", "X-Seed"))
+DECODE = _operation(_DECODE_IN, _images_out("The images"), FORMAT_IN_QUERY)
+ENCODE = _operation(_images_in("Images"), _NUMBERS_OUT)
+RECONSTRUCT = _operation(
+    _images_in("Reconstruct"), _images_out("The images decoded from mu"), FORMAT_IN_QUERY
+)
 LIVE = _probe("It should go on", "It should be started again")
 READY = _probe("It takes requests", "Send them elsewhere")
 _TEXT = {"schema": {"type": "string"}}

@@ -23,6 +23,11 @@ class Form(StrEnum):
 PICTURE_FORMS = (Form.PNG, Form.JPEG, Form.WEBP)
 IMAGE_FORMS = (Form.JSON, *PICTURE_FORMS, Form.ZIP, Form.TAR, Form.NPY)
 NUMBER_FORMS = (Form.JSON, Form.NPY)
+# Of two pictures that the client likes as much, the one of the format that was asked for.
+IMAGE_FORMS_BY_FORMAT: Mapping[str, Sequence[Form]] = {
+    form.partition("/")[2]: sorted(IMAGE_FORMS, key=[Form.JSON, form, *IMAGE_FORMS].index)
+    for form in PICTURE_FORMS
+}
 
 
 def negotiate(accept: str | None, offered: Sequence[Form]) -> Form:
@@ -43,6 +48,16 @@ def negotiate(accept: str | None, offered: Sequence[Form]) -> Form:
     if qualities[best] <= 0:
         raise NotAcceptable(f"no such form; this can be given: {', '.join(offered)}", param="Accept")
     return best
+
+
+def image_form(request: Request, output_format: str = "png") -> Form:
+    """The form of an answer of images; see negotiate.
+
+    Args:
+        request: With its Accept header.
+        output_format: What pictures are to be where the client does not say, as by `image/*`.
+    """
+    return negotiate(accept(request), IMAGE_FORMS_BY_FORMAT[output_format])
 
 
 def accept(request: Request) -> str | None:

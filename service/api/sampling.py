@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service.api.answers import Images
 from service.api.bodies import read_json
-from service.api.negotiation import IMAGE_FORMS, accept, negotiate
+from service.api.negotiation import image_form
 from service.api.schemas import Prior, validated
 from service.api.service import service_of
 from service.api.work import image_answer, result_of
@@ -23,8 +23,9 @@ async def sample(request: Request) -> Response:
     """Draw images from the prior."""
     service = service_of(request)
     service.check_room(request)
-    form = negotiate(accept(request), IMAGE_FORMS)
+    image_form(request)
     asked = validated(service.sample_request, await read_json(request))
+    form = image_form(request, asked.output_format)
     seed = secrets.randbelow(NUM_DRAWN_SEEDS) if asked.seed is None else asked.seed
     with service.model(request, asked.model) as model:
         prior = chosen_prior(model.runtime, asked.prior)
@@ -40,7 +41,12 @@ async def sample(request: Request) -> Response:
             result = await result_of(request, work)
             provenance = {"seed": seed, "prior": prior, "temperature": asked.temperature}
             images = Images(
-                model.runtime, result.outputs[0], "sample", service.png_compression, provenance=provenance
+                model.runtime,
+                result.outputs[0],
+                "sample",
+                service.png_compression,
+                asked.output_format,
+                provenance,
             )
             return await image_answer(request, images, result, form)
 

@@ -29,8 +29,10 @@ Integer = Annotated[int, BeforeValidator(_no_bool_or_text)]
 # The limits stand before the validator, since the JSON schema of an optional field loses them after it.
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED), BeforeValidator(_no_bool_or_text)]
 Number = Annotated[float, BeforeValidator(_no_bool_or_text), Field(allow_inf_nan=False)]
-OutputFormat = Literal["png"]
+OutputFormat = Literal["png", "jpeg", "webp"]
 Prior = Literal["fitted", "standard"]
+FORMAT_DESCRIPTION = "What image files are in JSON, zip and tar, and where `Accept` leaves it open"
+MODEL_DESCRIPTION = "Absent, the default one"
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -54,8 +56,8 @@ class SampleRequest(_Body):
         None,
         description="What is drawn from; absent, fitted where the model has that, else the standard normal",
     )
-    output_format: OutputFormat = Field("png", description="The file format of the images")
-    model: str | None = Field(None, max_length=64, description="Absent, the one that is served")
+    output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
+    model: str | None = Field(None, max_length=64, description=MODEL_DESCRIPTION)
 
 
 class DecodeRequest(_Body):
@@ -63,8 +65,14 @@ class DecodeRequest(_Body):
 
     # Not validated here but as one array, in bodies.latents.
     z: SkipValidation[list[list[float]]] = Field(description="One row of latent_dim numbers an image")
-    output_format: OutputFormat = "png"
-    model: str | None = Field(None, max_length=64)
+    output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
+    model: str | None = Field(None, max_length=64, description=MODEL_DESCRIPTION)
+
+
+class ReconstructOptions(_Body):
+    """What may go with the images of /reconstruct."""
+
+    output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
 
 
 class ImageItem(BaseModel):
@@ -177,10 +185,9 @@ def _properties(body_type: type[BaseModel]) -> Mapping[str, dict[str, Any]]:
 def _expected(schema: dict[str, Any]) -> str:
     """A field's type and limits in words, from its JSON schema."""
     schema = next((part for part in schema.get("anyOf", []) if part["type"] != "null"), schema)
-    if "const" in schema:
-        return repr(schema["const"])
     if "enum" in schema:
-        return " or ".join(map(repr, schema["enum"]))
+        *first, last = map(repr, schema["enum"])
+        return f"{', '.join(first)} or {last}"
     if schema["type"] == "array":
         return "a list of lists of numbers"
     kind = {"integer": "a whole number", "number": "a number", "string": "a text"}[schema["type"]]

@@ -1,0 +1,48 @@
+"""Values that stand in the query of a request, or as text in a form: numbers are numbers there too."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from starlette.requests import Request
+
+from service.errors import InvalidValue
+
+# A number as JSON writes it, of no more digits than the largest seed has.
+NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
+
+
+def parsed(text: str) -> float | str:
+    """A number where the text is one, else the text."""
+    if not NUMBER.fullmatch(text):
+        return text
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def query_fields(request: Request, names: Iterable[str]) -> Mapping[str, float | str]:
+    """The fields of the names that stand in the query.
+
+    Raises:
+        InvalidValue: One stands there twice.
+    """
+    found: dict[str, float | str] = {}
+    for name, text in request.query_params.multi_items() if request.scope["query_string"] else ():
+        if name in found:
+            raise InvalidValue(f"{name} is given twice", param=name, code="given-twice")
+        if name in names:
+            found[name] = parsed(text)
+    return found
+
+
+def with_query(request: Request, content: object, names: Iterable[str]) -> object:
+    """The fields of a body, and with them those of the names that stand in the query.
+
+    Raises:
+        InvalidValue: A field is one in the body and another in the query.
+    """
+    found = query_fields(request, names)
+    if not isinstance(content, Mapping) or not found:
+        return content
+    for name, value in found.items():
+        if content.get(name, value) != value:
+            raise InvalidValue(f"{name} is one in the body and another in the query", param=name)
+    return {**content, **found}
