@@ -25,6 +25,8 @@ BASE64 = {"type": "string", "format": "byte", "description": "A picture file, ba
 MODEL_NAME = {"type": "string", "description": MODEL_DESCRIPTION}
 # Bodies of images, which the routes take apart themselves: the end of their names, and what goes with them.
 UPLOADS: Mapping[str, type[BaseModel] | None] = {"Images": None, "Reconstruct": ReconstructOptions}
+# Fields of a sample's body that stand in the query of a GET.
+SAMPLE_PARAMETERS = ("n", "seed", "temperature", "prior", "output_format")
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -39,6 +41,7 @@ HEADERS: Mapping[str, Extra] = {
     "X-Model-Version": _header("The first 12 digits of the checkpoint's SHA-256"),
     "Server-Timing": _header("Milliseconds in the queue, on the device, and for image files"),
     "X-Seed": _header("Makes the same images again", "integer", minimum=0),
+    "ETag": _header("Of an answer that never changes, weak for JSON", is_always_there=False),
     "X-Layout": _header("`grid` where a PNG holds several images", is_always_there=False, enum=["grid"]),
     "Retry-After": _header("Seconds until another attempt is worthwhile", "integer", minimum=1),
     "WWW-Authenticate": _header("How a key is sent", enum=["Bearer"]),
@@ -85,6 +88,9 @@ def components(sample_request: type[SampleRequest], latent_dim: int | None, max_
     schemas["DecodeRequest"]["example"] = {"z": [[0.0] * (latent_dim or 1)]}
     return {
         "schemas": dict(sorted(schemas.items())),
+        "parameters": {
+            name: _parameter(name, schemas["SampleRequest"]["properties"][name]) for name in SAMPLE_PARAMETERS
+        },
         "headers": dict(HEADERS),
         "securitySchemes": SECURITY_SCHEMES,
     }
@@ -102,6 +108,15 @@ def _schemas(models: Iterable[type[BaseModel]], mode: JsonSchemaMode) -> Extra:
     )
     definitions: Extra = schemas["$defs"]
     return definitions
+
+
+def _parameter(name: str, field: Extra) -> Extra:
+    """A field of a body as a parameter of the query, where there is no null."""
+    schema = {
+        key: value for key, value in field.items() if key not in ("anyOf", "default", "description", "title")
+    }
+    schema |= next((kind for kind in field.get("anyOf", ()) if kind["type"] != "null"), {})
+    return {"name": name, "in": "query", "description": field["description"], "schema": schema}
 
 
 def _uploads(max_images: int) -> Extra:

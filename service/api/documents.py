@@ -3,19 +3,15 @@
 The routes read their bodies themselves, so FastAPI cannot know them; these are its keyword arguments.
 """
 
-from typing import get_args
-
-from service.api.components import BINARY, Extra, headers, reference
+from service.api.components import BINARY, SAMPLE_PARAMETERS, Extra, headers, reference
 from service.api.deadline import MAX_MILLISECONDS, MIN_MILLISECONDS, TIMEOUT_HEADER
 from service.api.descriptions import Health, ModelDescription, ModelsAnswer
 from service.api.errors import MEDIA_TYPE, STATUSES
 from service.api.negotiation import IMAGE_FORMS, Form
 from service.api.schemas import (
-    FORMAT_DESCRIPTION,
     DecodeRequest,
     EncodeAnswer,
     ImagesAnswer,
-    OutputFormat,
     Problem,
     SampleRequest,
 )
@@ -37,17 +33,17 @@ MODEL_IN_QUERY = {
     "description": "Which model, where several are served and the body does not name one",
     "schema": {"type": "string"},
 }
-FORMAT_IN_QUERY = {
-    "name": "output_format",
-    "in": "query",
-    "description": FORMAT_DESCRIPTION + "; where the body does not say it",
-    "schema": {"type": "string", "enum": list(get_args(OutputFormat))},
-}
 MODEL_IN_PATH = {
     "name": "name",
     "in": "path",
     "required": True,
     "description": "One of those that GET /models lists",
+    "schema": {"type": "string"},
+}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "ETags of answers that the caller has: 304 where it would be one of them",
     "schema": {"type": "string"},
 }
 ERRORS = (400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504)
@@ -56,6 +52,11 @@ ERROR_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"
 
 def _answer(description: str, content: Extra, *header_names: str) -> Extra:
     return {"description": description, "headers": headers(*header_names), "content": content}
+
+
+def _parameter(name: str) -> Extra:
+    """A parameter of components by its name."""
+    return {"$ref": f"#/components/parameters/{name}"}
 
 
 def _errors(*statuses: int) -> Extra:
@@ -133,10 +134,21 @@ _DECODE_IN = {
 }
 
 SAMPLE = _operation(_SAMPLE_IN, _images_out("The images", "X-Seed"))
-DECODE = _operation(_DECODE_IN, _images_out("The images"), FORMAT_IN_QUERY)
+GET_SAMPLE: Extra = {
+    "openapi_extra": {
+        "parameters": [TIMEOUT, MODEL_IN_QUERY, IF_NONE_MATCH, *map(_parameter, SAMPLE_PARAMETERS)],
+        "responses": {
+            "200": _images_out("The images; where the query has a seed, with an ETag", "X-Seed", "ETag"),
+            "304": {"description": "The caller has it", "headers": headers("ETag")},
+            **_errors(*(status for status in ERRORS if status not in (400, 415))),
+        },
+    }
+}
+HEAD_SAMPLE: Extra = {"include_in_schema": False}  # what GET says, as HTTP has it
+DECODE = _operation(_DECODE_IN, _images_out("The images"), _parameter("output_format"))
 ENCODE = _operation(_images_in("Images"), _NUMBERS_OUT)
 RECONSTRUCT = _operation(
-    _images_in("Reconstruct"), _images_out("The images decoded from mu"), FORMAT_IN_QUERY
+    _images_in("Reconstruct"), _images_out("The images decoded from mu"), _parameter("output_format")
 )
 LIVE = _probe("It should go on", "It should be started again")
 READY = _probe("It takes requests", "Send them elsewhere")

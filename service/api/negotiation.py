@@ -23,6 +23,7 @@ class Form(StrEnum):
 PICTURE_FORMS = (Form.PNG, Form.JPEG, Form.WEBP)
 IMAGE_FORMS = (Form.JSON, *PICTURE_FORMS, Form.ZIP, Form.TAR, Form.NPY)
 NUMBER_FORMS = (Form.JSON, Form.NPY)
+NO_LIKING = (0.0, True)
 # Of two pictures that the client likes as much, the one of the format that was asked for.
 IMAGE_FORMS_BY_FORMAT: Mapping[str, Sequence[Form]] = {
     form.partition("/")[2]: sorted(IMAGE_FORMS, key=[Form.JSON, form, *IMAGE_FORMS].index)
@@ -32,6 +33,9 @@ IMAGE_FORMS_BY_FORMAT: Mapping[str, Sequence[Form]] = {
 
 def negotiate(accept: str | None, offered: Sequence[Form]) -> Form:
     """Choose the offered form that the client likes best; the first where it does not mind.
+
+    Of forms that it likes as much those come first that it names, be it by `image/*`: browsers that ask for
+    a picture add `*/*`, some without saying that they like it less.
 
     Args:
         accept: The Accept header, None where there is none.
@@ -43,9 +47,9 @@ def negotiate(accept: str | None, offered: Sequence[Form]) -> Form:
     if not accept or accept.strip() == "*/*":
         return offered[0]
     ranges = _parse(accept)
-    qualities = {form: _quality(form, ranges) for form in offered}
-    best = max(offered, key=lambda form: qualities[form])
-    if qualities[best] <= 0:
+    likings = {form: _liking(form, ranges) for form in offered}
+    best = max(offered, key=lambda form: likings[form])
+    if likings[best] <= NO_LIKING:
         raise NotAcceptable(f"no such form; this can be given: {', '.join(offered)}", param="Accept")
     return best
 
@@ -90,10 +94,10 @@ def _number(text: str) -> float:
         return 0.0
 
 
-def _quality(form: Form, ranges: Mapping[str, float]) -> float:
-    """The quality of the most specific range that covers a form."""
+def _liking(form: Form, ranges: Mapping[str, float]) -> tuple[float, bool]:
+    """The quality of the most specific range that covers a form, and whether that names it."""
     kind = form.partition("/")[0]
     for name in (form.value, f"{kind}/*", "*/*"):
         if name in ranges:
-            return ranges[name]
-    return 0.0
+            return ranges[name], name != "*/*"
+    return NO_LIKING

@@ -9,6 +9,7 @@ METHODS = ("GET", "HEAD", "POST")
 # What a page may send beside the headers that need no leave, and what it may read beside those.
 SENT_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID", "X-Request-Timeout-Ms")
 READ_HEADERS = (
+    "ETag",
     "X-Seed",
     "X-Layout",
     "X-Model-Version",

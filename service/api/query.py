@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from starlette.requests import Request
 
+from service.api.schemas import shown
 from service.errors import InvalidValue
 
 # A number as JSON writes it, of no more digits than the largest seed has.
@@ -18,18 +19,17 @@ def parsed(text: str) -> float | str:
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
-def query_fields(request: Request, names: Iterable[str]) -> Mapping[str, float | str]:
-    """The fields of the names that stand in the query.
+def query_fields(request: Request) -> Mapping[str, float | str]:
+    """What stands in the query.
 
     Raises:
-        InvalidValue: One stands there twice.
+        InvalidValue: Something stands there twice.
     """
     found: dict[str, float | str] = {}
     for name, text in request.query_params.multi_items() if request.scope["query_string"] else ():
         if name in found:
-            raise InvalidValue(f"{name} is given twice", param=name, code="given-twice")
-        if name in names:
-            found[name] = parsed(text)
+            raise InvalidValue(f"{shown(name)} is given twice", param=name[:64], code="given-twice")
+        found[name] = parsed(text)
     return found
 
 
@@ -39,7 +39,7 @@ def with_query(request: Request, content: object, names: Iterable[str]) -> objec
     Raises:
         InvalidValue: A field is one in the body and another in the query.
     """
-    found = query_fields(request, names)
+    found = {name: value for name, value in query_fields(request).items() if name in names}
     if not isinstance(content, Mapping) or not found:
         return content
     for name, value in found.items():

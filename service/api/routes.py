@@ -4,12 +4,14 @@ from fastapi import APIRouter
 
 from service.api import documents
 from service.api.coding import decode, encode, reconstruct
-from service.api.sampling import sample
+from service.api.sampling import get_sample, head_sample, sample
 
 router = APIRouter(tags=["operations"])
 
 for path, method, operation, document in (
     ("/sample", "POST", sample, documents.SAMPLE),
+    ("/sample", "GET", get_sample, documents.GET_SAMPLE),
+    ("/sample", "HEAD", head_sample, documents.HEAD_SAMPLE),
     ("/decode", "POST", decode, documents.DECODE),
     ("/encode", "POST", encode, documents.ENCODE),
     ("/reconstruct", "POST", reconstruct, documents.RECONSTRUCT),

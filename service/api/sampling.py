@@ -1,22 +1,61 @@
-"""POST /sample: latents of a seed, decoded."""
+"""/sample: latents of a seed, decoded. POST says what to draw in its body, GET and HEAD in their query."""
 
+import dataclasses
 import secrets
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.answers import Images
 from service.api.bodies import read_json
-from service.api.negotiation import image_form
-from service.api.schemas import Prior, validated
+from service.api.caching import cache_control, entity_tag, is_known
+from service.api.negotiation import PICTURE_FORMS, Form, image_form
+from service.api.query import query_fields
+from service.api.schemas import Prior, SampleRequest, validated
 from service.api.service import service_of
 from service.api.work import image_answer, result_of
+from service.checkpoint import Float32Array
+from service.engine.engine import Engine
 from service.errors import InvalidValue
 from service.vae.runtime import Runtime
 from service.vae.sampling import draw_latents
 
 # Seeds that the server draws are whole numbers that JavaScript reads exactly.
 NUM_DRAWN_SEEDS = 2**53
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """What is drawn, with nothing left open."""
+
+    num: int
+    seed: int
+    prior: Prior
+    temperature: float
+    output_format: str
+
+    @classmethod
+    def of(cls, asked: SampleRequest, runtime: Runtime) -> "Drawing":
+        """What a request asks of a model; see chosen_prior."""
+        seed = secrets.randbelow(NUM_DRAWN_SEEDS) if asked.seed is None else asked.seed
+        prior = chosen_prior(runtime, asked.prior)
+        return cls(asked.n, seed, prior, asked.temperature, asked.output_format)
+
+    @property
+    def provenance(self) -> Mapping[str, str | float]:
+        """What makes the same images again."""
+        return {"seed": self.seed, "prior": self.prior, "temperature": self.temperature}
+
+    def latents(self, runtime: Runtime) -> Float32Array:
+        """Latents, float32 (N, D)."""
+        return draw_latents(
+            runtime.prior if self.prior == "fitted" else None,
+            runtime.metadata.latent_dim,
+            seed=self.seed,
+            num=self.num,
+            temperature=self.temperature,
+        )
 
 
 async def sample(request: Request) -> Response:
@@ -26,29 +65,39 @@ async def sample(request: Request) -> Response:
     image_form(request)
     asked = validated(service.sample_request, await read_json(request))
     form = image_form(request, asked.output_format)
-    seed = secrets.randbelow(NUM_DRAWN_SEEDS) if asked.seed is None else asked.seed
     with service.model(request, asked.model) as model:
-        prior = chosen_prior(model.runtime, asked.prior)
-        with service.places(request, model, asked.n):
-            z = draw_latents(
-                model.runtime.prior if prior == "fitted" else None,
-                model.runtime.metadata.latent_dim,
-                seed=seed,
-                num=asked.n,
-                temperature=asked.temperature,
-            )
-            work = model.decode(z, timeout_seconds=service.timeout_seconds(request))
-            result = await result_of(request, work)
-            provenance = {"seed": seed, "prior": prior, "temperature": asked.temperature}
-            images = Images(
-                model.runtime,
-                result.outputs[0],
-                "sample",
-                service.png_compression,
-                asked.output_format,
-                provenance,
-            )
-            return await image_answer(request, images, result, form)
+        return await _draw(request, model, Drawing.of(asked, model.runtime), form)
+
+
+async def get_sample(request: Request) -> Response:
+    """Draw images from the prior, as POST does; with a seed the answer may be kept."""
+    asked = await _asked_in_query(request)
+    form = image_form(request, asked.output_format)
+    with service_of(request).model(request) as model:
+        drawing = Drawing.of(asked, model.runtime)
+        headers = _cache_headers(request, model, asked, drawing, form)
+        if is_known(request, headers):
+            return Response(status_code=304, headers=headers)
+        answer = await _draw(request, model, drawing, form)
+    answer.headers.update(headers)
+    return answer
+
+
+async def head_sample(request: Request) -> Response:
+    """Say what GET would say, and draw nothing."""
+    asked = await _asked_in_query(request)
+    form = image_form(request, asked.output_format)
+    with service_of(request).model(request) as model:
+        drawing = Drawing.of(asked, model.runtime)
+        headers = _cache_headers(request, model, asked, drawing, form)
+    status = 304 if is_known(request, headers) else 200
+    answer = Response(status_code=status, headers=headers, media_type=form if status == 200 else None)
+    if status == 200:
+        answer.headers["X-Seed"] = str(drawing.seed)
+        del answer.headers["Content-Length"]  # nobody knows it before the images are drawn
+        if form in PICTURE_FORMS and drawing.num > 1:
+            answer.headers["X-Layout"] = "grid"
+    return answer
 
 
 def chosen_prior(runtime: Runtime, asked: Prior | None) -> Prior:
@@ -61,3 +110,37 @@ def chosen_prior(runtime: Runtime, asked: Prior | None) -> Prior:
         problem = f"prior must be 'standard', got 'fitted': {runtime.metadata.name} holds no fitted prior"
         raise InvalidValue(problem, param="prior", code="prior-not-there")
     return asked or runtime.metadata.prior
+
+
+async def _draw(request: Request, model: Engine, drawing: Drawing, form: Form) -> Response:
+    service = service_of(request)
+    with service.places(request, model, drawing.num):
+        z = drawing.latents(model.runtime)
+        work = model.decode(z, timeout_seconds=service.timeout_seconds(request))
+        result = await result_of(request, work)
+        images = Images(
+            model.runtime,
+            result.outputs[0],
+            "sample",
+            service.png_compression,
+            drawing.output_format,
+            drawing.provenance,
+        )
+        return await image_answer(request, images, result, form)
+
+
+async def _asked_in_query(request: Request) -> SampleRequest:
+    """What is asked for in the query, but for the model, which Service.model reads there."""
+    await request.body()  # nobody has a use for one, but it is bounded as any other
+    fields = {name: value for name, value in query_fields(request).items() if name != "model"}
+    return validated(service_of(request).sample_request, fields)
+
+
+def _cache_headers(
+    request: Request, model: Engine, asked: SampleRequest, drawing: Drawing, form: Form
+) -> dict[str, str]:
+    """What an answer says to caches: nothing where its seed is drawn anew each time."""
+    if asked.seed is None:
+        return {}
+    tag = entity_tag(request, model.runtime, dataclasses.astuple(drawing), form)
+    return {"ETag": tag, "Cache-Control": cache_control(request)}

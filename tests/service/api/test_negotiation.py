@@ -37,6 +37,11 @@ from service.errors import NotAcceptable
         ("application/json;q=0.2, application/*;q=0.3", Form.ZIP),
         ("image/png;q=2", Form.PNG),
         ("image/webp, image/png;q=0.1", Form.WEBP),
+        ("image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", Form.PNG),
+        ("image/avif,image/webp,*/*", Form.WEBP),
+        ("*/*, image/*", Form.PNG),
+        ("application/json, text/plain, */*", Form.JSON),
+        ("text/html, */*", Form.JSON),
     ],
 )
 def test_the_form_that_the_client_likes_best_is_given(accept: str | None, form: Form) -> None:
