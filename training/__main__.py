@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 import textwrap
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from training.errors import ConfigError, RunStopped, TrainingError
 from training.evaluate import command as evaluation
 from training.export import export_checkpoint, stored_config
 from training.train import train
+from training.train.resuming import may_change
 from training.train.run_folder import RunFolder
 
 FLAGS = {
@@ -29,8 +31,6 @@ FLAGS = {
     "devices": "machine.devices",
     "workers": "machine.workers",
 }
-
-RESUMABLE = ("optimizer.epochs", "optimizer.learning_rate", "data.root")
 
 TRAIN_EXAMPLES = """\
 examples:
@@ -110,7 +110,7 @@ def _config_and_runs(options: argparse.Namespace) -> tuple[Config, Path]:
     if options.resume is None:
         return load_preset(_preset(options), changes=changes), options.runs
     root = Path(options.resume) if options.resume else options.runs / (options.name or _preset(options))
-    fixed = [key for key in changes if key not in RESUMABLE and not key.startswith("machine.")]
+    fixed = [key for key in changes if not may_change(key)]
     if fixed:
         raise ConfigError(f"{fixed[0]} cannot be changed in a resumed run; start a new one without --resume")
     values = {**RunFolder(root).stored_config(), "name": root.name}
@@ -223,5 +223,12 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_export)
 
 
+def _leave_to_the_main_thread(arguments: threading.ExceptHookArgs) -> None:
+    # TensorBoard's thread ends on a full disk, and raises the same again where a figure is logged.
+    if not isinstance(arguments.exc_value, OSError):
+        threading.__excepthook__(arguments)
+
+
 if __name__ == "__main__":
+    threading.excepthook = _leave_to_the_main_thread
     sys.exit(main())

@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from service.metadata import Preprocessing
 from training.errors import ConfigError
@@ -199,13 +200,12 @@ def build_config(values: Mapping[str, Any], *, changes: Mapping[str, Any] | None
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(
-            str(part) for part in first["loc"] if part not in ("constrained-str", "function-after")
-        )
+        errors = error.errors(include_url=False)
+        first, key = errors[0], _key_of(errors[0])
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"there is no key {key!r}{_nearest(key, config_keys())}") from None
-        raise ConfigError(f"{key}: {first['msg']}".removeprefix(": ")) from None
+        problems = ", or: ".join(each["msg"] for each in errors if _key_of(each) == key)
+        raise ConfigError(f"{key}: {problems}".removeprefix(": ")) from None
 
 
 def config_keys() -> list[str]:
@@ -213,15 +213,24 @@ def config_keys() -> list[str]:
     return list(_flatten(Config.model_fields, Config))
 
 
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Dotted keys and values of nested ones."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
 def command_line(config: Config) -> str:
     """The command that repeats a run: the preset and what was changed, with DIR for the data folder."""
-    preset = dict(_leaves(load_preset(config.preset).model_dump(mode="json")))
+    preset = dict(leaves(load_preset(config.preset).model_dump(mode="json")))
     parts = ["python -m training train --preset", config.preset]
     if config.data.root is not None:
         parts.append("--data DIR")
     if config.name != config.preset:
         parts.append(f"--name {config.name}")
-    for key, value in _leaves(config.model_dump(mode="json")):
+    for key, value in leaves(config.model_dump(mode="json")):
         own = key in ("name", "preset", "data.root") or key.startswith("machine.")
         if not own and value != preset[key]:
             parts.append(f"--set {key}={_as_word(value)}")
@@ -231,11 +240,23 @@ def command_line(config: Config) -> str:
 def _with_change(values: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:  # noqa: ANN401
     head, *rest = path
     if not rest:
-        return {**values, head: yaml.safe_load(value) if isinstance(value, str) else value}
+        return {**values, head: _read_word(value) if isinstance(value, str) else value}
     inner = values.get(head) or {}
     if not isinstance(inner, Mapping):
         inner = {}
     return {**values, head: _with_change(dict(inner), rest, value)}
+
+
+def _key_of(error: ErrorDetails) -> str:
+    """Dotted, less pydantic's names for the branches of a union, such as literal['none']."""
+    return ".".join(str(part) for part in error["loc"] if str(part).isidentifier() or isinstance(part, int))
+
+
+def _read_word(word: str) -> Any:  # noqa: ANN401
+    try:
+        return yaml.safe_load(word)
+    except yaml.YAMLError:
+        raise ConfigError(f"{word!r} is no value that YAML knows") from None
 
 
 def _flatten(fields: Mapping[str, Any], model: type[BaseModel], prefix: str = "") -> Iterable[str]:
@@ -245,14 +266,6 @@ def _flatten(fields: Mapping[str, Any], model: type[BaseModel], prefix: str = ""
             yield from _flatten(annotation.model_fields, annotation, f"{prefix}{name}.")
         else:
             yield prefix + name
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _as_word(value: object) -> str:

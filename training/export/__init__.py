@@ -49,7 +49,7 @@ def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) ->
         The target.
 
     Raises:
-        ExportError: The two differ, or the checkpoint cannot be read.
+        ExportError: The two differ, or a file cannot be read or written.
     """
     training, state = load_trained(checkpoint, splits=splits)
     images = validation_images(splits, config=training.config)
@@ -67,7 +67,10 @@ def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) ->
         "likelihood_scale": training.likelihood.scale(),
         "prior": "standard" if mixture is None else "fitted",
     }
-    save(target, scripted, metadata.model_copy(update=changes))
+    try:
+        save(target, scripted, metadata.model_copy(update=changes))
+    except OSError as error:
+        raise ExportError(f"{target} cannot be written: {error.strerror or error}") from None
     _say_what_was_exported(checkpoint, target, metadata)
     return target
 

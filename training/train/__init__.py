@@ -9,7 +9,6 @@ from typing import Literal
 import lightning
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
@@ -22,12 +21,14 @@ from training.lightning_module import VAETraining
 from training.train.averaging import MovingAverage
 from training.train.callbacks import EpochReport, LearningRateOfConfig, StepSeeds
 from training.train.collapse import CollapseWatch
-from training.train.endings import told_in_one_line
+from training.train.endings import told_how_to_export, told_in_one_line
 from training.train.grids import GridWriter
 from training.train.images import RunImages
 from training.train.last_checkpoint import LastCheckpoint
-from training.train.processes import processes
+from training.train.processes import accelerator, processes
+from training.train.resuming import check_resumable
 from training.train.run_folder import LOSS_IN_NAME, RunFolder
+from training.train.tensorboard import Figures
 from training.train.whole_files import WholeCheckpoints
 
 logger = logging.getLogger(__name__)
@@ -48,18 +49,21 @@ def train(config: Config, *, runs: Path, resume: bool = False) -> Path | None:
         TrainingError: With the remedy in its message.
     """
     _quiet_lightning()
+    accelerator(config)
     folder = RunFolder(runs / config.name)
     if resume:
-        folder.stored_config()
+        check_resumable(folder, config=config)
     splits = load_splits(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    _prepare(folder, config=config, resume=resume)
     validation = validation_images(splits, config=config)
-    _say_what_is_trained(config, splits=splits, resumed_from=folder.last if resume else None)
-    trainer = _fit(config, splits=splits, validation=validation, folder=folder, resume=resume)
+    with told_in_one_line(folder, config=config):
+        _prepare(folder, config=config, resume=resume)
+        _say_what_is_trained(config, splits=splits, resumed_from=folder.last if resume else None)
+        trainer = _fit(config, splits=splits, validation=validation, folder=folder, resume=resume)
     if not trainer.is_global_zero:
         return None
-    return export_checkpoint(folder.best(), target=folder.exported, splits=splits)
+    with told_how_to_export(folder):
+        return export_checkpoint(folder.best(), target=folder.exported, splits=splits)
 
 
 @rank_zero_only
@@ -76,10 +80,12 @@ def _prepare(folder: RunFolder, *, config: Config, resume: bool) -> None:
 def _say_what_is_trained(config: Config, *, splits: ImageSplits, resumed_from: Path | None) -> None:
     shape = "x".join(str(size) for size in config.data.image_shape)
     logger.info(
-        "%s %s: %d images %s for training, %d for validation, %d epochs",
+        "%s %s: images %s, %d for training, %d for validation, %d epochs",
         "going on with" if resumed_from else "training", config.name,
-        len(splits.train), shape, len(splits.validation), config.optimizer.epochs,
+        shape, len(splits.train), len(splits.validation), config.optimizer.epochs,
     )  # fmt: skip
+    if len(splits.train) < _images_a_step(config):
+        logger.info("a step takes all of them: a batch would be %d", _images_a_step(config))
     if resumed_from:
         logger.info("resumed from %s", resumed_from)
 
@@ -101,7 +107,7 @@ def _fit(
     config: Config, *, splits: ImageSplits, validation: Tensor, folder: RunFolder, resume: bool
 ) -> lightning.Trainer:
     trainer = lightning.Trainer(
-        accelerator=_accelerator(config),
+        accelerator=accelerator(config),
         devices=processes(config).num_devices,
         num_nodes=processes(config).num_nodes,
         precision=_precision(config),
@@ -120,33 +126,24 @@ def _fit(
         ],
         plugins=[WholeCheckpoints()],
         # On the CPU PyTorch has no BatchNorm over processes: there each goes by its own images.
-        sync_batchnorm=_accelerator(config) == "cuda",
-        logger=TensorBoardLogger(folder.root, name="tensorboard", version=""),
+        sync_batchnorm=accelerator(config) == "cuda",
+        logger=Figures(folder.root, name="tensorboard", version=""),
         num_sanity_val_steps=0,
         log_every_n_steps=min(50, max(1, len(splits.train) // _images_a_step(config))),
         enable_model_summary=False,
         enable_progress_bar=sys.stdout.isatty(),
     )
-    with told_in_one_line(folder, config=config):
-        trainer.fit(
-            VAETraining(config),
-            datamodule=RunImages(splits, validation=validation, config=config),
-            ckpt_path=folder.last if resume else None,
-            weights_only=True,
-        )
+    trainer.fit(
+        VAETraining(config),
+        datamodule=RunImages(splits, validation=validation, config=config),
+        ckpt_path=folder.last if resume else None,
+        weights_only=True,
+    )
     return trainer
 
 
 def _images_a_step(config: Config) -> int:
     return config.optimizer.batch_size * processes(config).world_size
-
-
-def _accelerator(config: Config) -> str:
-    if config.machine.device != "auto":
-        return config.machine.device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _precision(config: Config) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
@@ -157,7 +154,7 @@ def _precision(config: Config) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
             return "16-mixed"
         case "float32":
             return "32-true"
-    has_bfloat16 = _accelerator(config) == "cuda" and torch.cuda.is_bf16_supported()
+    has_bfloat16 = accelerator(config) == "cuda" and torch.cuda.is_bf16_supported()
     return "bf16-mixed" if has_bfloat16 else "32-true"
 
 

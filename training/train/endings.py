@@ -1,12 +1,15 @@
 """What is said of a run that ends before its time: one line, with what can be done about it."""
 
+import errno
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from training.config import Config
-from training.errors import RunStopped, TrainingDiverged, TrainingError
+from training.errors import ExportError, RunStopped, TrainingDiverged, TrainingError
 from training.train.run_folder import RunFolder
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -26,9 +29,7 @@ def told_in_one_line(folder: RunFolder, *, config: Config) -> Iterator[None]:
         smaller = f" --lr {config.optimizer.learning_rate / 5:g}"
         raise TrainingDiverged(f"{error}; {_go_on(folder, flags=smaller)}") from None
     except OSError as error:
-        where = error.filename or folder.root
-        problem = f"{where} cannot be written: {error.strerror or error}"
-        raise TrainingError(f"{problem}; make room there, then {_go_on(folder)}") from None
+        raise TrainingError(f"{_not_written(error, folder)}, then {_go_on(folder)}") from None
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
@@ -38,7 +39,29 @@ def told_in_one_line(folder: RunFolder, *, config: Config) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def told_how_to_export(folder: RunFolder) -> Iterator[None]:
+    """Add to what goes wrong after a run was trained that only the export is left.
+
+    Raises:
+        RunStopped: Ctrl-C was pressed.
+        ExportError: It has failed.
+    """
+    left = f"the network is trained; export it with: python -m training export {folder.root}"
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunStopped(f"stopped; {left}", signal_number=signal.SIGINT) from None
+    except ExportError as error:
+        raise ExportError(f"{error}; {left}") from None
+
+
+def _not_written(error: OSError, folder: RunFolder) -> str:
+    remedy = "make room there" if error.errno in FULL else "see that it can be written"
+    return f"{error.filename or folder.root} cannot be written: {error.strerror or error}; {remedy}"
+
+
 def _go_on(folder: RunFolder, *, flags: str = "") -> str:
     if not folder.last.exists():
-        return "nothing was saved yet: start again without --resume"
+        return "start again without --resume, for nothing was saved yet"
     return f"go on from what was last saved with: {folder.resume_command}{flags}"

@@ -89,9 +89,16 @@ class RunFolder:
         Raises:
             TrainingError: There is no run to resume.
         """
+        if self.root.is_file():
+            raise TrainingError(f"{self.root} is a file: --resume takes the folder of a run")
         if not self.last.exists() or not self.config.exists():
             raise TrainingError(f"nothing to resume: {self.last} does not exist; start without --resume")
-        values: dict[str, object] = yaml.safe_load(self.config.read_text())
+        try:
+            values = yaml.safe_load(self.config.read_text())
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise TrainingError(f"{self.config} cannot be read: {str(error).splitlines()[0]}") from None
+        if not isinstance(values, dict):
+            raise TrainingError(f"{self.config} holds no config")
         return values
 
 
