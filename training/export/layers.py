@@ -1,9 +1,12 @@
 """A trained network as a flat list of layers, and BatchNorm folded into the convolutions before it."""
 
+import copy
 from collections.abc import Sequence
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from training.models.residual import ResidualBlock
 
 
 def flattened(network: nn.Module) -> list[nn.Module]:
@@ -25,6 +28,10 @@ def with_batch_norm_folded(layers: Sequence[nn.Module]) -> list[nn.Module]:
             assert isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d)
             transposed = isinstance(convolution, nn.ConvTranspose2d)
             folded.append(fuse_conv_bn_eval(convolution, layer, transpose=transposed))
+        elif isinstance(layer, ResidualBlock):
+            block = copy.deepcopy(layer)
+            block.residual = nn.Sequential(*with_batch_norm_folded(flattened(layer.residual)))
+            folded.append(block)
         else:
             folded.append(layer)
     return folded

@@ -14,17 +14,26 @@ from training.models.vae import VAE
 
 
 class ExportedVAE(nn.Module):
-    """The two methods of the checkpoint's contract, scriptable.
+    """The three methods of the checkpoint's contract, scriptable.
 
     Args:
-        encoder: Images (B, C, H, W) in 0..255 -> mu and log_var side by side (B, 2 D).
+        encoder: Images (B, C, H, W) in levels of 0 to 255 -> mu and log_var side by side (B, 2 D).
+        bound: log_var -> log_var within its limits.
         decoder: Latents (B, D) -> logits in blocks of pixels.
-        out_of_blocks: Levels of 0 to 255 in such blocks -> uint8 (B, C, H, W).
+        out_of_blocks: Values in such blocks -> (B, C, H, W) of a dtype.
     """
 
-    def __init__(self, *, encoder: nn.Module, decoder: nn.Module, out_of_blocks: nn.Module) -> None:
+    def __init__(
+        self,
+        *,
+        encoder: nn.Module,
+        bound: nn.Module,
+        decoder: nn.Module,
+        out_of_blocks: nn.Module,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.bound = bound
         self.decoder = decoder
         self.out_of_blocks = out_of_blocks
         self.dtype_of_weights: Tensor
@@ -37,27 +46,36 @@ class ExportedVAE(nn.Module):
         pixels = images.contiguous(memory_format=torch.channels_last).to(self.dtype_of_weights.dtype)
         posterior = self.encoder(pixels).to(torch.float32)
         mu, log_var = posterior.chunk(2, dim=1)
-        return mu.contiguous(), log_var.contiguous()
+        return mu.contiguous(), self.bound(log_var.contiguous())
 
     @torch.jit.export
     def decode(self, z: Tensor) -> Tensor:
         """Images, uint8 (B, C, H, W), of latents (B, D)."""
-        logits = self.decoder(z.to(self.dtype_of_weights.dtype))
-        images: Tensor = self.out_of_blocks(torch.sigmoid(logits.to(torch.float32)).mul(255).round())
+        logits = self.decoder(z.to(self.dtype_of_weights.dtype)).to(torch.float32)
+        images: Tensor = self.out_of_blocks(torch.sigmoid(logits).mul(255).round(), torch.uint8)
         return images
+
+    @torch.jit.export
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """Logits of the pixels' means, float32 (B, C, H, W), of latents (B, D)."""
+        blocks = self.decoder(z.to(self.dtype_of_weights.dtype))
+        logits: Tensor = self.out_of_blocks(blocks, torch.float32)
+        return logits
 
 
 def build_module(model: VAE) -> ExportedVAE:
     """The exported form of a trained network, which is not changed; both compute the same function."""
     model = copy.deepcopy(model).eval().cpu()
-    heads = _side_by_side(model.mu, model.log_var)
-    encoder = [*with_batch_norm_folded(flattened(model.encoder)), heads]
-    _take_levels(encoder[0])
-    decoder = [model.decoder_input, *with_batch_norm_folded(flattened(model.decoder))]
-    fast, out_of_blocks = fast_decoder(decoder, model.image_shape)
+    encoder = [*flattened(model.encoder), _side_by_side(model.mu, model.log_var)]
+    decoder = [model.decoder_input, *flattened(model.decoder)]
+    # What the decoder unflattens has the shape of what the encoder flattens.
+    (shape,) = (layer.unflattened_size for layer in decoder if isinstance(layer, nn.Unflatten))
+    encoder = fast_encoder(with_batch_norm_folded(encoder), shape)
+    decoder, out_of_blocks = fast_decoder(with_batch_norm_folded(decoder), model.image_shape)
     exported = ExportedVAE(
-        encoder=nn.Sequential(*fast_encoder(encoder, model.decoder[0].unflattened_size)),
-        decoder=nn.Sequential(*fast),
+        encoder=nn.Sequential(*encoder),
+        bound=model.bound,
+        decoder=nn.Sequential(*decoder),
         out_of_blocks=out_of_blocks,
     )
     return exported.requires_grad_(False).eval().to(memory_format=torch.channels_last)
@@ -69,10 +87,3 @@ def _side_by_side(mu: nn.Linear, log_var: nn.Linear) -> nn.Linear:
     both.weight = nn.Parameter(torch.cat([mu.weight, log_var.weight]))
     both.bias = nn.Parameter(torch.cat([mu.bias, log_var.bias]))
     return both
-
-
-@torch.no_grad()
-def _take_levels(first: nn.Module) -> None:
-    """Fold the division by 255 into the first convolution: zero padding is zero in either unit."""
-    assert isinstance(first, nn.Conv2d)
-    first.weight /= 255

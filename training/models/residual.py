@@ -26,9 +26,11 @@ class ResidualVAE(VAE):
     BatchNorm has values to average when a training batch is a single image; smaller images are padded up to
     that, so take fewer stages for them.
 
-    The encoder starts with PixelUnshuffle(2); a stage is a 3x3 convolution of stride 2 and a residual block.
-    The decoder's Linear makes the last map; a residual block, a 1x1 convolution and PixelShuffle(2) go up to
-    the next; a 3x3 convolution and PixelShuffle(4) end it. Shuffles start free of checkerboards (ICNR).
+    PixelUnshuffle(2) and a 3x3 convolution of stride 2 make the first map; PixelUnshuffle(2), a 1x1
+    convolution and a residual block make each next one. The decoder's Linear makes the last map again; a
+    residual block, a 1x1 convolution and PixelShuffle(2) go up to the next; a 3x3 convolution and
+    PixelShuffle(4) end it. So the finest map, where everything costs the most, has no residual block.
+    Shuffles start free of checkerboards.
 
     log_var is kept between -10 and 4, which no well trained unit reaches.
 
@@ -47,20 +49,23 @@ class ResidualVAE(VAE):
         left, right, top, bottom = _padding(coarse[1] * stride - height, coarse[2] * stride - width)
         num_features = math.prod(coarse)
 
-        down = itertools.pairwise([4 * num_channels, *hidden_channels])
-        up: list[nn.Module] = [
-            _up(inner, outer) for inner, outer in itertools.pairwise(hidden_channels[::-1])
-        ]
+        # With a single stage there is nowhere to go: its own map takes the residual blocks.
+        down: list[nn.Module] = [_down(*pair) for pair in itertools.pairwise(hidden_channels)]
+        up: list[nn.Module] = [_up(*pair) for pair in itertools.pairwise(hidden_channels[::-1])]
         super().__init__(
             image_shape,
             encoder=nn.Sequential(
                 nn.ZeroPad2d((left, right, top, bottom)),
                 nn.PixelUnshuffle(2),
-                *(_down(inner, outer) for inner, outer in down),
+                *_activated(
+                    nn.Conv2d(4 * num_channels, hidden_channels[0], 3, stride=2, padding=1, bias=False)
+                ),
+                *(down or [ResidualBlock(hidden_channels[0])]),
                 nn.Flatten(),
             ),
             mu=nn.Linear(num_features, latent_dim),
-            log_var=nn.Sequential(nn.Linear(num_features, latent_dim), nn.Hardtanh(*LOG_VAR_LIMITS)),
+            log_var=nn.Linear(num_features, latent_dim),
+            bound=nn.Hardtanh(*LOG_VAR_LIMITS),
             decoder_input=nn.Linear(latent_dim, num_features),
             decoder=nn.Sequential(
                 nn.Unflatten(1, coarse),
@@ -104,15 +109,18 @@ def _padding(rows: int, columns: int) -> tuple[int, int, int, int]:
 
 
 def _down(inner: int, outer: int) -> nn.Sequential:
-    convolution = nn.Conv2d(inner, outer, 3, stride=2, padding=1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outer), nn.ReLU(), ResidualBlock(outer))
+    convolution = nn.Conv2d(4 * inner, outer, 1, bias=False)
+    return nn.Sequential(nn.PixelUnshuffle(2), *_activated(convolution), ResidualBlock(outer))
 
 
 def _up(inner: int, outer: int) -> nn.Sequential:
     # Activated before the shuffle, which moves values only: the convolution, its norm and activation are one.
     convolution = _shuffled(nn.Conv2d(inner, 4 * outer, 1, bias=False), 2)
-    layers = convolution, nn.BatchNorm2d(4 * outer), nn.ReLU(), nn.PixelShuffle(2)
-    return nn.Sequential(ResidualBlock(inner), *layers)
+    return nn.Sequential(ResidualBlock(inner), *_activated(convolution), nn.PixelShuffle(2))
+
+
+def _activated(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
+    return convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU()
 
 
 @torch.no_grad()

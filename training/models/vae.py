@@ -17,6 +17,7 @@ class VAE(nn.Module):
         encoder: Images (B, C, H, W) -> features (B, F).
         mu: Features -> (B, D).
         log_var: Features -> (B, D).
+        bound: What keeps log_var within limits, if anything.
         decoder_input: Latents (B, D) -> what the decoder takes.
         decoder: -> logits (B, C, H, W).
     """
@@ -27,22 +28,24 @@ class VAE(nn.Module):
         *,
         encoder: nn.Sequential,
         mu: nn.Linear,
-        log_var: nn.Module,
+        log_var: nn.Linear,
         decoder_input: nn.Linear,
         decoder: nn.Sequential,
+        bound: nn.Hardtanh | None = None,
     ) -> None:
         super().__init__()
         self.image_shape = image_shape
         self.encoder = encoder
         self.mu = mu
         self.log_var = log_var
+        self.bound = bound or nn.Identity()
         self.decoder_input = decoder_input
         self.decoder = decoder
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mu and log_var, each (B, D), of images (B, C, H, W) in [0, 1]."""
         features = self.encoder(images)
-        return self.mu(features), self.log_var(features)
+        return self.mu(features), self.bound(self.log_var(features))
 
     def decode_logits(self, z: Tensor) -> Tensor:
         """Logits (B, C, H, W) of the pixels' means, from latents (B, D)."""
