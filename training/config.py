@@ -26,7 +26,7 @@ from training.errors import ConfigError
 
 PRESETS = Path(__file__).parent / "presets"
 
-DatasetName = Literal["sprites", "mnist", "fashion-mnist", "celeba", "folder"]
+DatasetName = Literal["sprites", "mnist", "static-mnist", "fashion-mnist", "celeba", "folder"]
 
 
 class _Frozen(BaseModel):

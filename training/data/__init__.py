@@ -8,6 +8,7 @@ from training.data.folder import load_folder
 from training.data.idx import load_idx
 from training.data.splits import ImageSplits, seeded_split
 from training.data.sprites import Sprites, draw_sprites
+from training.data.static_mnist import load_static_mnist
 from training.errors import DataError
 
 NUM_SPRITES = 24_000
@@ -26,6 +27,8 @@ def load_splits(config: Config) -> ImageSplits:
         return load_celeba(root, config=config.data, seed=config.seed)
     if config.data.dataset == "folder":
         return load_folder(root, config=config.data, seed=config.seed)
+    if config.data.dataset == "static-mnist":
+        return load_static_mnist(root, config=config.data)
     return load_idx(root, config=config.data)
 
 

@@ -30,6 +30,10 @@ def load_idx_part(root: Path, part: str, *, config: DataConfig) -> LabelledImage
     prefix, rows = PARTS[part]
     limit = None if part == "test" else config.limit
     pixels = read_idx(find_idx(root, FOLDERS[config.dataset], f"{prefix}-images-idx3-ubyte"))
+    if pixels.ndim != 3 or not len(pixels[rows]):
+        raise DataError(
+            f"the {prefix} images in {root} have the shape {pixels.shape}: pictures were expected"
+        )
     images = as_inputs(pixels[rows][:limit], config)
     classes = _read_classes(root, prefix, dataset=config.dataset, num_images=len(pixels))
     return LabelledImages(images, None if classes is None else as_classes(classes[rows][:limit], CLASSES))

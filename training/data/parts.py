@@ -12,11 +12,12 @@ from training.data.folder_parts import load_folder_part
 from training.data.idx_parts import load_idx_part
 from training.data.labels import LabelledImages, as_classes
 from training.data.sprites import SHAPES
+from training.data.static_mnist import load_static_part
 from training.errors import DataError
 
 Part = Literal["train", "validation", "test"]
 
-DATASETS_WITH_TEST_PART = ("mnist", "fashion-mnist", "celeba")
+DATASETS_WITH_TEST_PART = ("mnist", "static-mnist", "fashion-mnist", "celeba")
 
 
 def load_part(part: Part, *, config: DataConfig, seed: int) -> LabelledImages:
@@ -37,6 +38,9 @@ def load_part(part: Part, *, config: DataConfig, seed: int) -> LabelledImages:
         return load_celeba_part(root, part, config=config, seed=seed)
     if config.dataset == "folder":
         return load_folder_part(root, part, config=config, seed=seed)
+    if config.dataset == "static-mnist":
+        limit = None if part == "test" else config.limit
+        return LabelledImages(load_static_part(root, part, config=config)[:limit], None)
     return load_idx_part(root, part, config=config)
 
 

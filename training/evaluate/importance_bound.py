@@ -65,7 +65,7 @@ def _key(measurement: Measurement) -> dict[str, object]:
     return {
         "checkpoint": measurement.subject.digest,
         "likelihood": [measurement.subject.likelihood_name, measurement.checked_likelihood().scale()],
-        "images": hashlib.sha256(measurement.images.shown.numpy().tobytes()).hexdigest(),
+        "images": hashlib.sha256(measurement.images.shown.contiguous().numpy().data).hexdigest(),
         "num_samples": measurement.settings.num_importance_samples,
         "seed": measurement.settings.seed,
     }

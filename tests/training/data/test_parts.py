@@ -130,6 +130,14 @@ def test_a_folder_with_images_beside_its_subfolders_has_no_classes_and_no_test_p
         load_part("test", config=config_of("folder", tmp_path), seed=0)
 
 
+def test_the_real_test_files_have_a_thousand_images_of_each_class(real_data: Path) -> None:
+    config = load_preset("fashion-mnist", changes={"data.root": real_data / "fashion-mnist"}).data
+    part = load_part("test", config=config, seed=0)
+    assert part.images.shape == (10_000, 1, 28, 28)
+    assert part.labels is not None
+    assert part.labels.values.sum(dim=0).tolist() == [1000] * 10
+
+
 def test_a_part_holds_the_images_that_the_run_trained_on_and_was_judged_by() -> None:
     config = load_preset("sprites", changes={"data.image_shape": (3, 16, 16), "data.limit": 30})
     splits = load_splits(config)

@@ -191,6 +191,24 @@ def test_the_checkpoint_can_be_left_alone(run: Path, tmp_path: Path) -> None:
     assert (run / "model.pt").read_bytes() == before
 
 
+@pytest.mark.slow
+def test_labelled_images_have_a_frechet_distance_that_is_smallest_for_training_images(
+    run: Path, tmp_path: Path
+) -> None:
+    path = run / "model.pt"
+    metadata = load(path).metadata
+    data = {**dict(metadata.provenance.config["data"]), "limit": 1300}  # type: ignore[arg-type]
+    config = {**metadata.provenance.config, "data": data}
+    provenance = metadata.provenance.model_copy(update={"config": config})
+    replace_metadata(path, metadata.model_copy(update={"provenance": provenance}))
+    figures = evaluate(path, settings=settings_of(tmp_path)).figures
+    assert figures.protocol["classifier"]["accuracy"] > 0.5  # type: ignore[index]  # of four shapes
+    distances = {
+        name: figures.values[f"frechet_classifier_{name}"] for name in ("standard", "fitted", "train")
+    }
+    assert 0 < distances["train"] < min(distances["standard"], distances["fitted"])
+
+
 def test_an_autoencoder_has_no_rate_and_no_bound(run: Path, tmp_path: Path) -> None:
     path = run / "model.pt"
     metadata = load(path).metadata
