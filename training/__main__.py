@@ -1,4 +1,4 @@
-"""Commands: train, export, evaluate."""
+"""Commands: train, export, evaluate, report."""
 
 import argparse
 import logging
@@ -14,6 +14,7 @@ from training.data import load_splits
 from training.errors import ConfigError, RunStopped, TrainingError
 from training.evaluate import command as evaluation
 from training.export import export_checkpoint, stored_config
+from training.report import command as reporting
 from training.train import train
 from training.train.resuming import may_change
 from training.train.run_folder import RunFolder
@@ -157,6 +158,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluation.add_arguments(
         commands.add_parser("evaluate", **_texts("measure what a checkpoint is worth", evaluation.EXAMPLES))
+    )
+    reporting.add_arguments(
+        commands.add_parser(
+            "report", **_texts("show a checkpoint in pictures, on one page", reporting.EXAMPLES)
+        )
     )
     return parser
 

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
+from training.grids import image_grid, paired_rows, without_alpha
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
 from training.train.whole_files import write_whole
 
@@ -58,31 +58,19 @@ class GridWriter(lightning.Callback):
 def reconstruction_grid(training: VAETraining, images: Tensor) -> Tensor:
     """uint8 (C, height, width): rows of images, each above the row of their reconstructions."""
     mu, _ = training.model.encode(as_unit_range(images.to(training.device)))
-    pairs = zip(images.split(COLUMNS), _decoded(training, mu).split(COLUMNS), strict=True)
-    rows = [_padded(row, like=images) for pair in pairs for row in pair]
-    return _grid(torch.cat(rows))
+    columns = min(COLUMNS, len(images))
+    return image_grid(
+        without_alpha(paired_rows(images, _decoded(training, mu), columns=columns)), columns=columns
+    )
 
 
 @torch.no_grad()
 def sample_grid(training: VAETraining) -> Tensor:
     """uint8 (C, height, width): 64 images decoded from the same standard normal noise each time."""
     noise = seeded_noise(NUM_SAMPLES, training.config.model.latent_dim, seed=training.config.seed)
-    return _grid(_decoded(training, noise.to(training.device)))
+    return image_grid(without_alpha(_decoded(training, noise.to(training.device))), columns=COLUMNS)
 
 
 def _decoded(training: VAETraining, z: Tensor) -> Tensor:
     pixels = torch.sigmoid(training.model.decode_logits(z)) * 255
     return pixels.round().to(torch.uint8).cpu()
-
-
-def _padded(row: Tensor, *, like: Tensor) -> Tensor:
-    missing = row.new_zeros(min(COLUMNS, len(like)) - len(row), *row.shape[1:])
-    return torch.cat([row, missing])
-
-
-def _grid(images: Tensor) -> Tensor:
-    if images.shape[1] in (2, 4):
-        images = images[:, :-1]  # alpha is left out
-    columns = COLUMNS if len(images) >= COLUMNS else max(1, len(images) // 2)
-    grid: Tensor = make_grid(images, nrow=columns, padding=2, pad_value=128)
-    return grid if images.shape[1] == 3 else grid[:1]

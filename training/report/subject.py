@@ -1,0 +1,111 @@
+"""What a report is on: a run with its exported checkpoint, or an exported checkpoint alone.
+
+runs/<name>/model.pt                 the checkpoint, which says how it was trained
+            model.evaluation.json    figures of `python -m training evaluate`, if it was run
+            config.yaml              where the images were
+            tensorboard/             curves
+"""
+
+import dataclasses
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from service.checkpoint import Checkpoint, load
+from service.errors import InvalidCheckpoint
+from training.config import DataConfig, load_preset
+from training.errors import DataError, TrainingError
+from training.report.curves import Log, read_log
+from training.report.evaluation import Evaluation, read_evaluation
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A loaded checkpoint and what is known of its training.
+
+    Attributes:
+        file: The exported checkpoint.
+        checkpoint: Its content.
+        data: How its images are read.
+        seed: Of its run: of the split, and of the samples.
+        log: What its run logged; None where that is not beside it.
+        evaluation: What was measured after the export, if it was.
+    """
+
+    file: Path
+    checkpoint: Checkpoint
+    data: DataConfig
+    seed: int
+    log: Log | None
+    evaluation: Evaluation | None
+
+    @property
+    def is_autoencoder(self) -> bool:
+        """Whether it was trained without a prior, so that there is no KL divergence."""
+        loss = self.checkpoint.metadata.provenance.config.get("loss")
+        return isinstance(loss, dict) and loss.get("objective") == "autoencoder"
+
+
+def open_subject(source: Path, *, root: Path | None) -> Subject:
+    """Load a run folder's model.pt, or an exported checkpoint.
+
+    Args:
+        source: The folder or the file.
+        root: Folder of the images, where it is not the one that the run was trained on.
+
+    Raises:
+        TrainingError: With the remedy in its message.
+    """
+    file = source if source.is_file() else _exported_in(source)
+    try:
+        checkpoint = load(file)
+    except InvalidCheckpoint as error:
+        raise TrainingError(f"{file} is no exported checkpoint: {error}") from None
+    seed = checkpoint.metadata.provenance.config.get("seed", 0)
+    return Subject(
+        file=file,
+        checkpoint=checkpoint,
+        data=_data(checkpoint, root=root or _root_of_run(file.parent / "config.yaml")),
+        seed=seed if isinstance(seed, int) else 0,
+        log=read_log(file.parent / "tensorboard"),
+        evaluation=read_evaluation(file.with_suffix(".evaluation.json")),
+    )
+
+
+def _exported_in(run: Path) -> Path:
+    file = run / "model.pt"
+    if file.is_file():
+        return file
+    if not run.exists():
+        raise TrainingError(f"{run} does not exist; a run is a folder in runs/, or where --runs said")
+    if not (run / "checkpoints").is_dir():
+        raise TrainingError(f"{run} is no run: neither model.pt nor checkpoints/ is in it")
+    raise TrainingError(f"{run} holds no model.pt yet: make it with python -m training export {run}")
+
+
+def _root_of_run(file: Path) -> Path | None:
+    """The folder of images that the run beside a checkpoint was trained on, if there are both.
+
+    Raises:
+        DataError: It is not there any more.
+    """
+    try:
+        root = yaml.safe_load(file.read_text())["data"]["root"]
+    except (OSError, yaml.YAMLError, LookupError, TypeError):
+        return None
+    if root is not None and not Path(root).is_dir():
+        raise DataError(f"the images are no longer in {root}: add --data DIR, the folder where they are now")
+    return None if root is None else Path(root)
+
+
+def _data(checkpoint: Checkpoint, *, root: Path | None) -> DataConfig:
+    """As the checkpoint says; one that does not is taken to be of a plain folder of images."""
+    metadata = checkpoint.metadata
+    folder = load_preset("folder").data
+    try:
+        data = DataConfig.model_validate(metadata.provenance.config.get("data", folder))
+    except ValidationError:
+        data = folder
+    changes = {"root": root, "image_shape": metadata.image_shape, "preprocessing": metadata.preprocessing}
+    return data.model_copy(update=changes)
