@@ -59,7 +59,7 @@ def pack(frozen: torch.jit.ScriptModule, method: str, *, example: Tensor) -> Non
     ]
     if mutations:
         raise RuntimeError(f"{mutations[0]} changes a tensor in place that is used again")
-    for pattern, replacement in [*_sum_rules(), *_rules()]:
+    for pattern, replacement in _rules():
         torch._C._jit_pass_custom_pattern_based_rewrite_graph(pattern, replacement, graph)
     sizes = _input_sizes(graph, example)
     for index, (node, size) in enumerate(zip(_layers(graph), sizes, strict=True)):
@@ -93,31 +93,6 @@ def _rule(layer: str, activation: str) -> Rule:
     return pattern, replacement
 
 
-def _sum_rules() -> list[Rule]:
-    """A convolution, to which something is added before a ReLU: the end of a residual block, in one pass."""
-    inputs = "%other, %input, %weight, %bias, %stride, %padding, %dilation, %groups, %factor"
-    convolution = "aten::conv2d(%input, %weight, %bias, %stride, %padding, %dilation, %groups)"
-    replacement = f"""graph({inputs}):
-        %binary : str = prim::Constant[value="add"]()
-        %unary : str = prim::Constant[value="relu"]()
-        %algorithm : str = prim::Constant[value=""]()
-        %scalars : Scalar?[] = prim::ListConstruct()
-        %output = mkldnn::_convolution_pointwise(%input, %other, %weight, %bias,
-            %padding, %stride, %dilation, %groups, %binary, %factor, %unary, %scalars, %algorithm)
-        return (%output)"""
-    return [
-        (
-            f"""graph({inputs}):
-                %linear = {convolution}
-                %sum = aten::add({terms}, %factor)
-                %output = aten::relu(%sum)
-                return (%output)""",
-            replacement,
-        )
-        for terms in ("%other, %linear", "%linear, %other")
-    ]
-
-
 def _joined(first: str, second: str) -> str:
     return f"{first}, {second}" if second else first
 
@@ -127,7 +102,7 @@ def _layers(graph: torch.Graph) -> list[torch.Node]:
 
 
 def _input_sizes(graph: torch.Graph, example: Tensor) -> list[list[int]]:
-    """The size of each layer's input, from a run of a copy of the graph that returns these inputs."""
+    """The size of each layer's input, told by a run of a copy of the graph that returns these inputs."""
     probe = graph.copy()
     for _ in list(probe.outputs()):
         probe.eraseOutput(0)
@@ -145,15 +120,13 @@ def _pack_weight(
     """Give a layer its packed weight, kept as an attribute, since a packed tensor cannot be a constant."""
     packer, num_arguments = PACKERS[node.kind()]
     inputs = list(node.inputs())
-    place = 2 if "Tensor other" in node.schema() else 1
-    arguments = [value.toIValue() for value in inputs[place + 2 : place + 2 + num_arguments]]
-    if num_arguments:
-        arguments.append(input_size)
-    packed = getattr(torch.ops.mkldnn, packer)(inputs[place].toIValue(), *arguments)
+    arguments = [value.toIValue() for value in inputs[3 : 3 + num_arguments]]
+    sizes = [input_size] if num_arguments else []
+    packed = getattr(torch.ops.mkldnn, packer)(inputs[1].toIValue(), *arguments, *sizes)
     tensor_type = torch._C.TensorType.get()
     frozen._c._register_attribute(name, tensor_type, packed)
     attribute = graph.create("prim::GetAttr", [next(graph.inputs())], 1)
     attribute.s_("name", name)
     attribute.output().setType(tensor_type)
     attribute.insertBefore(node)
-    node.replaceInput(place, attribute.output())
+    node.replaceInput(1, attribute.output())

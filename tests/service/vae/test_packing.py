@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from service.checkpoint import without_deprecation_warning
 from service.vae.packing import pack
 
-METHODS = ("encode", "decode")
+KINDS = ("convolution", "deconvolution", "inner_product", "matmul", "reorder")  # in oneDNN's log
+EXAMPLES = {"encode": torch.zeros(4, 3, 9, 7), "decode": torch.zeros(4, 6)}
 
 
 class Layers(nn.Module):
@@ -38,17 +39,17 @@ def layers() -> Layers:
     return Layers().eval().requires_grad_(False)
 
 
-def frozen(layers: Layers) -> torch.jit.ScriptModule:
+def packed(layers: Layers) -> torch.jit.ScriptModule:
     with without_deprecation_warning():
-        return torch.jit.freeze(torch.jit.script(layers), preserved_attrs=list(METHODS))
+        module = torch.jit.freeze(torch.jit.script(layers), preserved_attrs=list(EXAMPLES))
+    for method, example in EXAMPLES.items():
+        pack(module, method, example=example)
+    return module
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_packed_layers_compute_the_same(layers: Layers, batch_size: int) -> None:
-    module = frozen(layers)
-    for method in METHODS:
-        pack(module, method)
-
+    module = packed(layers)
     images, z = torch.randn(batch_size, 3, 9, 7), torch.randn(batch_size, 6)
     with torch.inference_mode():
         torch.testing.assert_close(module.encode(images), layers.encode(images))
@@ -56,13 +57,9 @@ def test_packed_layers_compute_the_same(layers: Layers, batch_size: int) -> None
 
 
 def test_every_layer_is_packed_and_activations_are_fused(layers: Layers) -> None:
-    module = frozen(layers)
-    for method in METHODS:
-        pack(module, method)
-
-    kinds = [node.kind() for method in METHODS for node in getattr(module, method).graph.nodes()]
-    packed = sorted(kind for kind in kinds if kind.startswith("mkldnn::"))
-    assert packed == [
+    module = packed(layers)
+    kinds = [node.kind() for method in EXAMPLES for node in getattr(module, method).graph.nodes()]
+    assert sorted(kind for kind in kinds if kind.startswith("mkldnn::")) == [
         "mkldnn::_convolution_pointwise",
         "mkldnn::_convolution_pointwise",
         "mkldnn::_convolution_transpose_pointwise",
@@ -110,12 +107,41 @@ def test_awkward_graphs_compute_the_same() -> None:
     torch.manual_seed(0)
     awkward = Awkward()
     module = scripted_and_frozen(awkward)
-    pack(module, "decode")
     images = torch.randn(2, 3, 9, 9)
+    pack(module, "decode", example=images)
     with torch.inference_mode():
         torch.testing.assert_close(module.decode(images), awkward.decode(images))
 
 
 def test_a_graph_that_could_be_put_out_of_order_is_refused() -> None:
     with pytest.raises(RuntimeError, match="in place"):
-        pack(scripted_and_frozen(InPlace()), "decode")
+        pack(scripted_and_frozen(InPlace()), "decode", example=torch.zeros(2, 3, 9, 9))
+
+
+class Wide(nn.Module):
+    """Numbers of channels whose best layout depends on the size of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(48, 192, 3, padding=1)
+        self.up = nn.ConvTranspose2d(192, 96, 3, stride=2, padding=1, output_padding=1)
+        self.last = nn.Conv2d(96, 48, 1)
+
+    @torch.jit.export
+    def decode(self, images: Tensor) -> Tensor:
+        features = self.up(torch.relu(self.first(images.contiguous(memory_format=torch.channels_last))))
+        return self.last(features)
+
+
+def test_no_weight_is_laid_out_anew_in_a_call(capfd: pytest.CaptureFixture[str]) -> None:
+    module = scripted_and_frozen(Wide())
+    images = torch.randn(4, 48, 4, 4)
+    with torch.inference_mode():
+        pack(module, "decode", example=images)
+        module.decode(images)
+        capfd.readouterr()
+        with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
+            module.decode(images)
+    lines = [line.split(",") for line in capfd.readouterr().out.splitlines() if ",exec," in line]
+    kinds = [next(word for word in line if word in KINDS) for line in lines]
+    assert kinds == ["convolution", "deconvolution", "convolution"]
