@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from service.checkpoint import as_vae, save, without_deprecation_warning
+from service.checkpoint import save, without_deprecation_warning
 from service.metadata import Metadata, Provenance
 from training.config import Config, build_config, command_line
 from training.data.batches import binarized, validation_images
@@ -60,7 +60,7 @@ def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) ->
         mixture.register(module)
     with without_deprecation_warning():
         scripted = torch.jit.script(module)
-    difference = compare(training.model, as_vae(scripted), images[:NUM_COMPARED_IMAGES])
+    difference = compare(training.model, scripted, images[:NUM_COMPARED_IMAGES])
     quality = measure_quality(training, images)
     metadata = _metadata(training.config, state, quality, difference, len(splits.train))
     changes = {

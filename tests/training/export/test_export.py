@@ -27,7 +27,7 @@ def run(tiny_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_loaded_checkpoint_computes_what_the_trained_network_does(run: Path, tiny_config: Config) -> None:
     images = validation_images(load_splits(tiny_config), config=tiny_config)
     trained, _ = load_trained(RunFolder(run).best(), splits=load_splits(tiny_config))
-    difference = compare(trained.model, as_vae(load(run / "model.pt").module), images)
+    difference = compare(trained.model, load(run / "model.pt").module, images)
     assert max(difference["mu"], difference["log_var"]) < 1e-4
     assert difference["pixels"] <= 1
 
@@ -77,6 +77,12 @@ def test_a_module_that_differs_is_refused(run: Path, tiny_config: Config) -> Non
         module.encoder[-1].bias[0] += 0.01
     images = validation_images(load_splits(tiny_config), config=tiny_config)
     with pytest.raises(ExportError, match=r"differs from the trained network in mu by 0\.01"):
+        compare(training.model, module, images)
+
+    module = build_module(training.model)
+    with torch.no_grad():
+        module.decoder[-1].bias += 0.002  # no more than a level
+    with pytest.raises(ExportError, match=r"differs from the trained network in logits by 0\.002"):
         compare(training.model, module, images)
 
 

@@ -6,11 +6,11 @@ from training.models.residual import ResidualVAE
 
 
 def maps(image_shape: tuple[int, int, int], hidden_channels: list[int]) -> tuple[list, list]:
-    """Shapes (C, H, W) of what the encoder's convolutions make, and of what the decoder's shuffles do."""
+    """Shapes (C, H, W) of the maps that the encoder activates, and of what the decoder's shuffles make."""
     model = ResidualVAE(image_shape, latent_dim=2, hidden_channels=hidden_channels).eval()
     encoder, decoder = [], []
-    for layer in model.encoder.modules():
-        if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
+    for layer in [*model.encoder, *(layer for stage in model.encoder for layer in stage.children())]:
+        if isinstance(layer, nn.ReLU):
             layer.register_forward_hook(lambda _layer, _inputs, output: encoder.append(output.shape[1:]))
     for layer in model.decoder.modules():
         if isinstance(layer, nn.Unflatten | nn.PixelShuffle):
