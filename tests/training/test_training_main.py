@@ -37,6 +37,8 @@ def test_train_trains_exports_and_prints_the_command_that_serves(
         (["train", "--epochs", "x"], "optimizer.epochs"),
         (["export", "nowhere.ckpt"], "nowhere.ckpt cannot be read"),
         (["export", "."], "holds no finished epoch"),
+        (["report", "nowhere"], "nowhere does not exist; a run is a folder in runs/"),
+        (["report", "."], "is no run: neither model.pt nor checkpoints/ is in it"),
     ],
 )
 def test_an_error_is_one_line_with_the_remedy(
@@ -53,7 +55,7 @@ def test_an_error_is_one_line_with_the_remedy(
     assert printed.count("\n") == 0
 
 
-@pytest.mark.parametrize("command", ["train", "export"])
+@pytest.mark.parametrize("command", ["train", "export", "evaluate", "report"])
 def test_help_teaches_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])

@@ -56,6 +56,7 @@ WIDE_INCHES = (4.2, 2.8)
 SQUARE_INCHES = (4.2, 4.6)
 MAX_NUMBERED_UNITS = 24
 MAX_MARKED_EPOCHS = 40
+MAX_CURVE_POINTS = 120
 MAX_SCATTER_POINTS = 2000
 LABEL_SIZE = (0.1, 0.05)  # of a class's label, as parts of the whole extent
 LABEL_BOX = {"boxstyle": "round,pad=0.15", "facecolor": CARD, "edgecolor": "none", "alpha": 0.75}
@@ -95,6 +96,7 @@ def curve_chart(
     """One figure of a run over its epochs, shown where it has settled."""
     figure, axes = _empty(SMALL_INCHES, title)
     if train is not None:
+        train = train.averaged(MAX_CURVE_POINTS)
         axes.plot(axis.epochs(train), train.values, color=ORANGE, lw=0.9, label="training")
     if validation is not None:
         axes.plot(axis.epochs(validation), validation.values, color=BLUE, lw=1.6, label="validation")

@@ -8,9 +8,9 @@ from training.report.subject import Subject
 
 LOGGED = ("elbo", "distortion", "rate", "mse")
 TEXT = (
-    "Training figures are those of single batches; validation figures are means over images that are not "
-    "trained on. The dotted line is the epoch that was exported. What is far outside, as the first steps "
-    "are, is not shown."
+    "Training figures are means of some batches each, validation figures of all images that are not trained "
+    "on. The dotted line is the epoch that was exported. What is far outside, as the first steps are, is "
+    "not shown."
 )
 NO_CURVES = (
     "There are no curves: no TensorBoard files lie beside the checkpoint. Report on the run folder that it "

@@ -25,6 +25,12 @@ class Curve:
     steps: Float64Array
     values: Float64Array
 
+    def averaged(self, max_points: int) -> "Curve":
+        """No more points than that, each the mean of neighbours: a line where there was a band of noise."""
+        num_points = min(max_points, len(self.steps))
+        steps, values = (np.array_split(numbers, num_points) for numbers in (self.steps, self.values))
+        return Curve(np.array([part.mean() for part in steps]), np.array([part.mean() for part in values]))
+
 
 @dataclasses.dataclass(frozen=True)
 class Log:

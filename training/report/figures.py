@@ -7,6 +7,7 @@ from service.metadata import Metadata
 from training.report.evaluation import Evaluation
 
 NATS = "nats an image"
+OF_TRAINING_IMAGES = "The same, of training images in place of samples: what the best samples would have."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,12 +104,22 @@ def _figure(name: str, value: float, *, metadata: Metadata) -> KeyFigure:
     prefix = _prefix(name)
     if prefix is None:
         return KeyFigure(name.replace("_", " "), readable(value), "", "")
-    meaning, rest = MEANINGS[prefix], name.removeprefix(prefix).replace("_", " ").strip()
+    meaning, rest = MEANINGS[prefix], name.removeprefix(prefix).removeprefix("_")
     unit = f"of {metadata.latent_dim} latent units" if name == "active_units" else meaning.unit
-    text = meaning.text
+    text = OF_TRAINING_IMAGES if rest == "train" else meaning.text
     if name == "elbo" and metadata.likelihood == "gaussian":
         text += " A density, so that it may have either sign."
-    return KeyFigure(f"{meaning.label}, {rest}" if rest else meaning.label, readable(value), unit, text)
+    label = f"{meaning.label}, {_in_words(rest)}" if rest else meaning.label
+    return KeyFigure(label, readable(value), unit, text)
+
+
+def _in_words(rest: str) -> str:
+    """What the end of a figure's name means: a prior, other images, or importance-weighted samples."""
+    if rest.startswith("iw") and rest[2:].isdigit():
+        return f"{int(rest[2:]):,} samples"
+    return {"standard": "standard prior", "fitted": "fitted prior", "train": "training images"}.get(
+        rest, rest.replace("_", " ")
+    )
 
 
 def readable(value: float, *, digits: int = 4) -> str:

@@ -94,9 +94,9 @@ class Network:
 
 
 def _with_progress(batches: Sequence[Tensor], *, num_images: int) -> Iterable[Tensor]:
-    if num_images < MIN_IMAGES_FOR_PROGRESS:
-        return batches
     console = Console(stderr=True)
+    if num_images < MIN_IMAGES_FOR_PROGRESS or not console.is_terminal:
+        return batches
     return track(batches, f"Encoding and decoding {num_images} images", console=console, transient=True)
 
 

@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
-from training.report.curves import read_log
+from training.report.curves import Curve, read_log
 
 
 def write_events(folder: Path, scalars: dict[str, dict[int, float]], *, start: float, suffix: str) -> None:
@@ -43,3 +44,11 @@ def test_every_step_of_a_long_run_is_kept(tmp_path: Path) -> None:
     log = read_log(tmp_path)
     assert log is not None
     assert len(log.curves["train/loss"].steps) == 11_000
+
+
+def test_a_long_curve_is_averaged_and_a_short_one_left_as_it_is() -> None:
+    curve = Curve(np.arange(6.0), np.array([0.0, 2.0, 4.0, 6.0, 10.0, 20.0]))
+    averaged = curve.averaged(3)
+    assert averaged.steps.tolist() == [0.5, 2.5, 4.5]
+    assert averaged.values.tolist() == [1, 5, 15]
+    assert curve.averaged(100).values.tolist() == curve.values.tolist()

@@ -38,10 +38,10 @@ def test_an_evaluation_counts_more_than_the_export() -> None:
     metadata = tiny_vae.metadata(quality={"mse": 0.5, "sigma": 0.125})
     figures = {figure.label: figure.value for figure in key_figures(metadata, evaluation)}
     assert figures == {
-        "NLL, iw5000": "80.50",
+        "NLL, 5,000 samples": "80.50",
         "MSE": "0.2500",
         "Sigma": "0.1250",
-        "Prior gap, fitted": "1.500",
+        "Prior gap, fitted prior": "1.500",
     }
     assert "10,000 images of the test split" in measured_on(metadata, evaluation)
 

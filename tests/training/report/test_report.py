@@ -9,6 +9,7 @@ from PIL import Image
 
 from service.checkpoint import load
 from tests import tiny_vae
+from training.__main__ import main
 from training.config import Config, build_config
 from training.data import load_splits
 from training.errors import ConfigError, DataError, TrainingError
@@ -134,6 +135,15 @@ def test_an_evaluation_is_shown(reported_run: Path, tmp_path: Path) -> None:
     assert "PSNR" in page
     assert "12.35" in page
     assert "77 images of the test split" in page
+
+
+def test_the_command_says_where_the_page_is(
+    reported_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(reported_run), "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert f"report: {tmp_path / 'report.html'} (0." in printed
+    assert f"PNG files: {tmp_path / 'report'}" in printed
 
 
 def test_a_checkpoint_alone_is_reported_on_without_curves(tmp_path: Path) -> None:
