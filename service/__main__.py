@@ -117,7 +117,7 @@ def inspect(options: argparse.Namespace) -> int:
     allowed_operators = _settings(options).allowed_operators
     described = checkpoint.describe(options.file, allowed_operators=allowed_operators)
     shown = {
-        **described.metadata.model_dump(mode="json"),
+        **(described.metadata.model_dump(mode="json") if described.metadata else {}),
         "sha256": described.sha256,
         "bytes": described.num_bytes,
         "weight_bytes": described.num_weight_bytes,

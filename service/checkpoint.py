@@ -38,16 +38,23 @@ from service.prior import Mixture, read_prior
 from service.trust.archive import Archive
 from service.trust.arrays import read_arrays
 from service.trust.operators import is_allowed
-from service.trust.program import Program
+from service.trust.program import Method, Program
 
 METADATA_FILE = "metadata.json"
 GOLDEN_FILE = "golden.npz"
 MAX_METADATA_BYTES = 1024**2
+NOT_THERE = (
+    "is not there; `python -m training export` writes it, and `python -m service adopt` makes a checkpoint"
+    " of a TorchScript VAE from elsewhere"
+)
 
 # What another kind of machine, or a lower precision, may change: levels of 255, and units of mu and log_var.
 MAX_PIXEL_DIFFERENCE = 2
 MAX_MEAN_PIXEL_DIFFERENCE = 0.5
 MAX_LATENT_DIFFERENCE = 1e-2
+
+# What a scripted module that is run may raise, beside running out of memory: also what it says itself.
+RUN_ERRORS = (RuntimeError, torch.jit.Error, AttributeError, TypeError, ValueError)
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -107,23 +114,25 @@ class Golden:
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What is in a checkpoint, told without running it.
+    """What is in a TorchScript file, told without running it.
 
     Attributes:
-        metadata: Its metadata.
+        metadata: Of a checkpoint; None where the file is of TorchScript alone.
         sha256: Of the file.
         num_bytes: Of the file.
         num_parameters: Numbers in its parameters.
         num_weight_bytes: Bytes of its parameters, buffers and constants.
+        methods: Of the module, by name.
         operators: Every operator in its code, and whether a service may run it.
         refusal: Why a service would not run it, None where it would.
     """
 
-    metadata: Metadata
+    metadata: Metadata | None
     sha256: str
     num_bytes: int
     num_parameters: int
     num_weight_bytes: int
+    methods: Mapping[str, Method]
     operators: Mapping[str, bool]
     refusal: InvalidCheckpoint | None
 
@@ -171,14 +180,14 @@ def replace_metadata(path: Path, metadata: Metadata) -> None:
     Raises:
         InvalidCheckpoint: It is no checkpoint.
     """
-    content = _read(path)
+    content = read_file(path)
     _read_extra_files(Archive.read(content))
     text = metadata.model_dump_json(indent=2).encode()
     write_whole(path, with_extra(content, METADATA_FILE, text))
 
 
 def describe(path: Path, *, allowed_operators: Collection[str] = ()) -> Description:
-    """Say what is in a checkpoint; none of its code is run.
+    """Say what is in a checkpoint, or in a TorchScript file without metadata; none of its code is run.
 
     Args:
         path: The file.
@@ -187,15 +196,18 @@ def describe(path: Path, *, allowed_operators: Collection[str] = ()) -> Descript
     Raises:
         InvalidCheckpoint: Naming the field that is wrong.
     """
-    content = _read(path)
+    content = read_file(path)
     archive = Archive.read(content)
-    metadata, golden = _read_extra_files(archive)
-    _check_golden_shapes(golden, metadata)
+    metadata = None
+    if is_checkpoint(archive):
+        metadata, golden = _read_extra_files(archive)
+        _check_golden_shapes(golden, metadata)
     program = Program(archive)
+    refusal = None if metadata else InvalidCheckpoint(METADATA_FILE, NOT_THERE)
     try:
         program.check_operators(allowed_operators)
-        read_prior(program.module(), metadata)
-        refusal = None
+        if metadata is not None:
+            read_prior(program.module(), metadata)
     except InvalidCheckpoint as error:
         refusal = error
     return Description(
@@ -204,6 +216,7 @@ def describe(path: Path, *, allowed_operators: Collection[str] = ()) -> Descript
         num_bytes=len(content),
         num_parameters=sum(parameter.numel() for parameter in program.module().parameters()),
         num_weight_bytes=sum(map(len, archive.tensors.values())),
+        methods=program.methods,
         operators={name: is_allowed(name, allowed_operators) for name in sorted(program.operators)},
         refusal=refusal,
     )
@@ -222,7 +235,7 @@ def load(
     Raises:
         InvalidCheckpoint: Naming the field that is wrong.
     """
-    content = _read(path)
+    content = read_file(path)
     sha256 = hashlib.sha256(content).hexdigest()
     if allowed_sha256 and sha256 not in map(str.lower, allowed_sha256):
         expected = " or ".join(map(str.lower, allowed_sha256))
@@ -237,7 +250,17 @@ def load(
     return Checkpoint(module, metadata, read_prior(module, metadata), golden, sha256, len(content))
 
 
-def _read(path: Path) -> bytes:
+def is_checkpoint(archive: Archive) -> bool:
+    """Whether a TorchScript file has anything of what makes it a checkpoint."""
+    return METADATA_FILE in archive.extra or GOLDEN_FILE in archive.extra
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a checkpoint file.
+
+    Raises:
+        InvalidCheckpoint: It cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -250,9 +273,7 @@ def _read_extra_files(archive: Archive) -> tuple[Metadata, Golden]:
     """Metadata and golden values, which are plain data."""
     for name in (METADATA_FILE, GOLDEN_FILE):
         if name not in archive.extra:
-            raise InvalidCheckpoint(
-                name, "is not there; export the checkpoint with `python -m training export`"
-            )
+            raise InvalidCheckpoint(name, NOT_THERE)
     if len(archive.extra[METADATA_FILE]) > MAX_METADATA_BYTES:
         raise InvalidCheckpoint(METADATA_FILE, f"is larger than {MAX_METADATA_BYTES} bytes")
     metadata = parse_metadata(archive.extra[METADATA_FILE])
@@ -280,8 +301,8 @@ def _check_module(module: torch.jit.ScriptModule, metadata: Metadata, golden: Go
             raise InvalidCheckpoint(f"module.{method}", "the scripted module has no such method")
     try:
         measured = Golden.measured(as_vae(module), torch.from_numpy(golden.z))
-    except (RuntimeError, AttributeError, TypeError, ValueError) as error:
-        raise InvalidCheckpoint("module", f"fails on its own golden values: {_last_line(error)}") from error
+    except RUN_ERRORS as error:
+        raise InvalidCheckpoint("module", f"fails on its own golden values: {last_line(error)}") from error
     _check_golden_shapes(measured, metadata)
     difference = golden.pixel_difference(measured.images)
     difference = difference or golden.latent_difference(measured.mu, measured.log_var)
@@ -289,6 +310,7 @@ def _check_module(module: torch.jit.ScriptModule, metadata: Metadata, golden: Go
         raise InvalidCheckpoint("golden", f"{difference} from what was stored when it was exported")
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
+    """What an error of TorchScript says, without the code that it stands in."""
     lines = str(error).strip().splitlines()
     return lines[-1][:200] if lines else type(error).__name__

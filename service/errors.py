@@ -18,6 +18,7 @@ ServiceError
 ├── DeviceNotFound             this machine has no such device
 ├── CannotListen               the address is taken, or not this machine's
 ├── InvalidKeys                a list of API keys that cannot be used
+├── CannotAdopt                a TorchScript file that cannot be made a checkpoint
 └── InvalidCheckpoint          a checkpoint file that cannot be served
 """
 
@@ -134,6 +135,10 @@ class CannotListen(ServiceError):
 
 class InvalidKeys(ServiceError):
     """A list of API keys that cannot be used."""
+
+
+class CannotAdopt(ServiceError):
+    """A TorchScript file that cannot be made a checkpoint; the message says why, and what would help."""
 
 
 class InvalidCheckpoint(ServiceError):

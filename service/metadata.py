@@ -13,6 +13,8 @@ from service.errors import InvalidCheckpoint
 
 FORMAT_VERSION = 1
 
+Likelihood = Literal["gaussian", "bernoulli", "discretized_logistic"]
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -29,25 +31,32 @@ class Preprocessing(_Frozen):
 
 
 class Provenance(_Frozen):
-    """Where the weights come from."""
+    """Where the weights come from; what nobody said is absent.
 
-    dataset: str
+    `origin`: "trained" is of this project's training, which says all of it. "adopted" is of a TorchScript
+    file from elsewhere, whose digest is `source_sha256`; `command` is the one that adopted it.
+    """
+
+    origin: Literal["trained", "adopted"] = "trained"
+    source_sha256: str | None = None
+    dataset: str | None = None
     dataset_license: str | None = None
-    num_training_images: PositiveInt
-    preset: str
+    num_training_images: PositiveInt | None = None
+    preset: str | None = None
     command: str
-    config: dict[str, JsonValue]
+    config: dict[str, JsonValue] = {}
     commit: str | None = None
-    epochs: int
-    steps: int
-    torch_version: str
+    epochs: int | None = None
+    steps: int | None = None
+    torch_version: str | None = None
 
 
 class Metadata(_Frozen):
     """What a server must know of a checkpoint, and what a person wants to.
 
     `likelihood_scale` is sigma of a Gaussian likelihood, s of a discretized logistic one, in units of the
-    pixel range [0, 1]; a Bernoulli likelihood has none. `prior` says what to draw from: "fitted" means that
+    pixel range [0, 1]; a Bernoulli likelihood has none. Without a `likelihood` nobody knows it, and no
+    likelihood of an image can be told. `prior` says what to draw from: "fitted" means that
     the module holds a mixture, see service.checkpoint. `quality` holds measured figures of the validation or
     test split, one name each, nats for elbo, rate and distortion, pixels in [0, 1] for mse; `unit_kl` is the
     mean KL divergence of each latent unit in nats, whose sum is the rate. `export_difference` is the
@@ -61,7 +70,7 @@ class Metadata(_Frozen):
     image_shape: tuple[Annotated[int, Field(ge=1, le=4)], PositiveInt, PositiveInt]
     latent_dim: PositiveInt
     preprocessing: Preprocessing
-    likelihood: Literal["gaussian", "bernoulli", "discretized_logistic"]
+    likelihood: Likelihood | None = None
     likelihood_scale: PositiveFloat | None = None
     prior: Literal["standard", "fitted"] = "standard"
     provenance: Provenance

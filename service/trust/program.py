@@ -1,7 +1,8 @@
 """The code and weights of a checkpoint, compiled, checked, and not yet run."""
 
+import dataclasses
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,6 +12,21 @@ from service.trust.archive import Archive
 from service.trust.operators import is_allowed, reason
 from service.trust.pickles import NATIVE_CLASSES, Classes, check_pickle
 from service.trust.sources import check_source
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """What a method of a module takes and gives, by TorchScript's names of types.
+
+    Attributes:
+        text: The whole of it for people, such as `encode(Tensor x) -> List[Tensor]`.
+        takes: The types of the arguments that it must be given.
+        gives: The type of its result.
+    """
+
+    text: str
+    takes: tuple[str, ...]
+    gives: str
 
 
 class Program:
@@ -66,10 +82,27 @@ class Program:
                     f"does without, or set VAE_ALLOWED_OPERATORS={operator} where you trust it",
                 )
 
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        """The methods of the module itself, by name."""
+        names = sorted(self._module._method_names())
+        return {name: _method(name, self._module._get_method(name).schema) for name in names}
+
     def module(self) -> torch.jit.ScriptModule:
         """The module; whoever runs it has checked its operators."""
         module: torch.jit.ScriptModule = torch.jit._recursive.wrap_cpp_module(self._module)
         return module
+
+
+def _method(name: str, schema: torch.FunctionSchema) -> Method:
+    arguments = [(argument.type.annotation_str, argument) for argument in schema.arguments[1:]]
+    given = ", ".join(f"{_readable(kind)} {argument.name}" for kind, argument in arguments)
+    gives = schema.returns[0].type.annotation_str
+    return Method(
+        text=f"{name}({given}) -> {_readable(gives)}",
+        takes=tuple(kind for kind, argument in arguments if not argument.has_default_value()),
+        gives=gives,
+    )
 
 
 def _nodes(block: torch.Graph | torch.Block) -> Iterator[torch.Node]:

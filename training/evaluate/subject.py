@@ -91,6 +91,8 @@ def _open_exported(path: Path, *, root: Path | None, device: torch.device) -> Su
             f"{path} does not say in metadata.provenance.config what data it was trained on: it can only be "
             "evaluated if `python -m training export` wrote it"
         ) from None
+    if metadata.likelihood is None:
+        raise EvaluationError(f"{path} does not say in metadata.likelihood what it was trained with")
     priors: dict[str, Prior] = {"standard": StandardPrior(metadata.latent_dim)}
     if hasattr(checkpoint.module, "prior_weights"):
         priors["fitted"] = FittedPrior.of(checkpoint.module)

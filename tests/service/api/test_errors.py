@@ -15,7 +15,14 @@ from torch import Tensor
 from service import checkpoint
 from service.api.errors import STATUSES
 from service.app import create_app
-from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint, InvalidKeys, ServiceError
+from service.errors import (
+    CannotAdopt,
+    CannotListen,
+    DeviceNotFound,
+    InvalidCheckpoint,
+    InvalidKeys,
+    ServiceError,
+)
 from service.settings import Settings
 from tests import tiny_vae
 from tests.conftest import RunningApp
@@ -41,8 +48,8 @@ CONTRACT = {
     "NotReady": 503,
     "DeadlineExceeded": 504,
 }
-# Met before there are requests.
-AT_THE_START = {InvalidCheckpoint, DeviceNotFound, CannotListen, InvalidKeys}
+# Met before there are requests, or without any.
+AT_THE_START = {CannotAdopt, InvalidCheckpoint, DeviceNotFound, CannotListen, InvalidKeys}
 POISON = 99.0
 
 
