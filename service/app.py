@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -38,6 +39,7 @@ from service.vae.runtime import Runtime
 
 TITLE = "VAE service"
 VERSION = "0.1.0"
+log = logging.getLogger("service")
 DESCRIPTION = (
     "Samples, encodes, decodes and reconstructs images with a variational autoencoder. "
     "`Accept` decides the form of an answer; every error is `application/problem+json`."
@@ -172,13 +174,16 @@ def build_engine(settings: Settings, metrics: Metrics, path: Path) -> Engine:
         InvalidCheckpoint: Naming what is wrong with the file.
         DeviceNotFound: The settings name a device that is not there.
     """
+    device = _device(settings.device)
+    loaded = checkpoint.load(
+        path,
+        allowed_sha256=settings.checkpoint_sha256,
+        allowed_operators=settings.allowed_operators,
+    )
+    log.info("warming up %s on %s: measuring which batches are worthwhile ...", loaded.metadata.name, device)
     runtime = Runtime(
-        checkpoint.load(
-            path,
-            allowed_sha256=settings.checkpoint_sha256,
-            allowed_operators=settings.allowed_operators,
-        ),
-        _device(settings.device),
+        loaded,
+        device,
         precision=settings.precision,
         encode_precision=settings.encode_precision,
         max_batch_size=settings.max_batch_size,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from service import checkpoint
 from service.__main__ import EXIT_CONFIGURATION, main
+from service.errors import InvalidCheckpoint
 from service.settings import SHIPPED_CHECKPOINT, Settings
-from tests import planted, tiny_vae
+from tests import foreign_vaes, planted, tiny_vae
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """`serve` sends this process's log to what is standard error meanwhile."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture
@@ -106,12 +118,42 @@ def test_a_folder_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[st
     assert "nowhere" in fail(capsys, "openapi", "--output", str(tmp_path / "nowhere" / "openapi.json"))
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["serve", "--no-such-flag", "1"], ["inspect"]])
-def test_what_is_no_command_shows_the_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        ([], "vae-service"),
+        (["fly"], "vae-service"),
+        (["serve", "--no-such-flag", "1"], "vae-service"),
+        (["inspect"], "vae-service inspect"),
+        (["adopt", "vae.pt"], "vae-service adopt"),
+        (["adopt", "vae.pt", "--to", "model.pt", "--image-shape", "3", "64"], "vae-service adopt"),
+    ],
+)
+def test_what_is_no_command_is_one_line_that_says_where_to_read_on(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], command: str
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith(f"`{command} --help` has examples")
+
+
+def test_debug_shows_where_an_error_comes_from(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(InvalidCheckpoint):
+        main(["inspect", str(tmp_path / "nowhere.pt"), "--debug"])
+
+
+def test_an_interrupted_command_says_so_and_nothing_else(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: Path
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "describe", interrupted)
+    assert main(["inspect", str(tiny_checkpoint)]) == 130
+    assert capsys.readouterr().err == "stopped\n"
 
 
 def test_help_names_every_setting_with_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +177,10 @@ def test_inspect_prints_the_metadata_as_json(
     assert len(shown["sha256"]) == 64
     assert shown["parameters"] == 4 * 192 + 64 * 4
     assert shown["weight_bytes"] == 4 * (4 * 192 + 64 * 4 + 4)
+    assert shown["methods"] == [
+        "decode(Tensor z) -> Tensor",
+        "encode(Tensor images) -> Tuple[Tensor, Tensor]",
+    ]
     assert shown["operators"]["aten::matmul"] == "allowed"
     assert set(shown["operators"].values()) == {"allowed"}
 
@@ -157,6 +203,55 @@ def test_inspect_shows_the_operators_for_which_a_checkpoint_would_be_refused(
     monkeypatch.setenv("VAE_ALLOWED_OPERATORS", "aten::from_file")
     assert main(["inspect", path]) == 0
     assert not sentinel.exists()
+
+
+def test_inspect_shows_what_another_torchscript_file_lacks_without_running_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sentinel = tmp_path / "sentinel"
+    for module in (planted.Honest(sentinel), planted.InDecode(sentinel)):
+        path = foreign_vaes.write(planted.scripted(module), tmp_path / "vae.pt")
+        assert main(["inspect", str(path)]) == EXIT_CONFIGURATION
+        output = capsys.readouterr()
+        shown = json.loads(output.out)
+        assert shown["lacks"] == ["metadata.json", "golden.npz"]
+        assert "name" not in shown
+        words = "aten::from_file" if isinstance(module, planted.InDecode) else "python -m service adopt"
+        assert words in output.err
+    path = foreign_vaes.write(foreign_vaes.scripted(foreign_vaes.NameVAE()), tmp_path / "vae.pt")
+    assert main(["inspect", str(path)]) == EXIT_CONFIGURATION
+    lacks = json.loads(capsys.readouterr().out)["lacks"]
+    assert [line.partition(":")[0] for line in lacks[2:]] == ["module.encode", "module.decode"]
+    assert not sentinel.exists()
+
+
+def test_adopt_says_what_it_found_and_how_to_serve_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = foreign_vaes.write(foreign_vaes.scripted(foreign_vaes.RowVAE()), tmp_path / "vae.pt")
+    target = tmp_path / "model.pt"
+    flags = ["--image-shape", "1", "28", "28", "--pixel-range", "0", "1", "--crop", "20"]
+    assert main(["adopt", str(source), "--to", str(target), *flags]) == 0
+    assert capsys.readouterr().out.endswith(f"Serve it:\n  vae-service serve --checkpoint {target}\n")
+    metadata = checkpoint.load(target).metadata
+    assert metadata.image_shape == (1, 28, 28)
+    assert metadata.preprocessing.crop == 20
+
+
+def test_what_adopt_cannot_find_out_is_one_line_that_names_the_flag(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = foreign_vaes.write(foreign_vaes.scripted(foreign_vaes.RowVAE()), tmp_path / "vae.pt")
+    assert "--image-shape C H W" in fail(capsys, "adopt", str(source), "--to", str(tmp_path / "model.pt"))
+    nowhere = str(tmp_path / "nowhere.pt")
+    assert nowhere in fail(capsys, "adopt", nowhere, "--to", str(tmp_path / "model.pt"))
+
+
+def test_adopt_says_where_it_cannot_write(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    source = foreign_vaes.write(foreign_vaes.scripted(foreign_vaes.ConvVAE()), tmp_path / "vae.pt")
+    target = tmp_path / "nowhere" / "model.pt"
+    assert main(["adopt", str(source), "--to", str(target)]) == EXIT_CONFIGURATION
+    assert str(target.parent) in capsys.readouterr().err
 
 
 def test_openapi_is_written_to_a_file_or_to_standard_output(

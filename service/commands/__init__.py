@@ -1,0 +1,1 @@
+"""What each command does; service/__main__.py runs one."""

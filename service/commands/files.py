@@ -1,0 +1,60 @@
+"""`inspect`, `adopt` and `openapi`: what is done with files, without a server."""
+
+import argparse
+import json
+import sys
+
+from service import adoption, checkpoint
+from service.adoption.methods import lacks
+from service.app import create_app
+from service.commands.flags import settings_of, told_of
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Print what is in a file, without running any of it, and fail where serve would refuse it."""
+    allowed_operators = settings_of(options).allowed_operators
+    described = checkpoint.describe(options.file, allowed_operators=allowed_operators)
+    shown = {
+        **(described.metadata.model_dump(mode="json") if described.metadata else {}),
+        "sha256": described.sha256,
+        "bytes": described.num_bytes,
+        "weight_bytes": described.num_weight_bytes,
+        "parameters": described.num_parameters,
+        "methods": [method.text for method in described.methods.values()],
+        "operators": {
+            name: "allowed" if is_allowed else "refused" for name, is_allowed in described.operators.items()
+        },
+    }
+    if described.metadata is None:
+        shown["lacks"] = [checkpoint.METADATA_FILE, checkpoint.GOLDEN_FILE, *lacks(described.methods)]
+    print(json.dumps(shown, indent=2))
+    if described.refusal is not None:
+        raise described.refusal
+    return 0
+
+
+def adopt(options: argparse.Namespace) -> int:
+    """Make a checkpoint of a TorchScript VAE from elsewhere, and say what was found out of it."""
+    metadata = adoption.adopt(
+        options.file,
+        options.to,
+        told=told_of(options),
+        say=lambda line: print(line, flush=True),
+        allowed_operators=settings_of(options).allowed_operators,
+    )
+    print(f"{options.to} holds the model {metadata.name}. Serve it:")
+    print(f"  vae-service serve --checkpoint {options.to}")
+    return 0
+
+
+def openapi(options: argparse.Namespace) -> int:
+    """Write the OpenAPI document."""
+    settings = settings_of(options)
+    if sys.stderr.isatty():
+        print("loading the checkpoint, whose shapes are part of the document ...", file=sys.stderr)
+    text = json.dumps(create_app(settings).openapi(), indent=2) + "\n"
+    if options.output is None:
+        sys.stdout.write(text)
+    else:
+        options.output.write_text(text)
+    return 0

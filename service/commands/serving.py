@@ -1,0 +1,121 @@
+"""`serve`: a server process, from its address and its signals to its exit status."""
+
+import argparse
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+import uvicorn
+
+from service import logs
+from service.api.service import Service
+from service.app import create_app
+from service.commands.flags import settings_of
+from service.connection import connections
+from service.drain import EXIT_DEVICE_LOST, DrainingServer
+from service.errors import CannotListen
+
+# A thread that waits for the interpreter gets it after so long: a device thread must not stand still for
+# Python's default of 5 ms while the event loop is busy.
+SWITCH_INTERVAL_SECONDS = 1e-4
+# libuv takes one connection off a listening socket in each turn of its loop (libuv/libuv#3696). Under load
+# turns are long, and who opens a connection, as health probes do, would wait a turn for each one before him.
+ACCEPTS_PER_TURN = 16
+
+log = logging.getLogger("service")
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    settings = settings_of(options)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    logs.configure(settings.log_format, settings.log_level)
+    with _listen(settings.host, settings.port) as listener:
+        app = create_app(settings)
+        service: Service = app.state.service
+        if settings.metrics_port is not None:
+            _listen_for_scrapes(service, settings.host, settings.metrics_port)
+        config = uvicorn.Config(
+            app,
+            loop="uvloop" if sys.platform != "win32" else "auto",
+            http=connections(
+                max_header_bytes=settings.max_header_bytes,
+                header_timeout_seconds=settings.header_timeout_seconds,
+                metrics=service.metrics,
+            ),
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            log_config=None,
+            timeout_keep_alive=settings.keep_alive_seconds,
+            timeout_graceful_shutdown=settings.shutdown_grace_seconds,
+        )
+        server = DrainingServer(config, service.models, settings.drain_seconds)
+        service.models.when_failed(server.fail)
+        # Also for the moments before uvicorn takes signals, and after, when it raises again the one that
+        # stopped it: a clean end is exit status 0.
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, server.handle_exit)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda *_: service.reloader.reload())
+        listener.listen()  # before the address is said, so that nobody who reads it is turned away
+        host, port = listener.getsockname()[:2]
+        _say_hello(service, host, port)
+        if app.state.keys is None and not ipaddress.ip_address(host).is_loopback:
+            log.warning(
+                "whoever reaches %s can use this service: set VAE_API_KEYS or VAE_API_KEYS_FILE", host
+            )
+        server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))])
+    status = EXIT_DEVICE_LOST if service.models.has_failed else 0
+    if service.models.has_failed or service.models.is_running:
+        _leave(status)
+    return status
+
+
+def _leave(status: int) -> NoReturn:
+    """End without tearing Python down: destructors of a lost device hang, and a thread on it would crash."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def _say_hello(service: Service, host: str, port: int) -> None:
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    names = []
+    for engine in service.models:
+        runtime = engine.runtime
+        for refusal in runtime.refusals:
+            log.warning("%s: %s", engine.name, refusal)
+        shape = "x".join(map(str, runtime.metadata.image_shape))
+        names.append(f"{engine.name} ({shape}, latent {runtime.metadata.latent_dim})")
+        log.info("serving %s on %s in %s at %s", names[-1], runtime.device, runtime.precision, address)
+    print(
+        f"\n  {', '.join(names)} at {address}, documents at {address}/docs. Try:\n\n"
+        f"    curl -s {address}/sample -d '{{\"n\":16}}' -H 'content-type: application/json'"
+        " -H 'accept: image/png' -o samples.png\n",
+        flush=True,
+    )
+
+
+def _listen_for_scrapes(service: Service, host: str, port: int) -> None:
+    try:
+        service.metrics.listen(host, port)
+    except OSError as error:
+        raise CannotListen(f"port {port} on {host} cannot be used: {error.strerror}") from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind before the checkpoint is loaded, so that a taken port is said at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"port {port} on {host} cannot be used: {error.strerror}") from None
+    return listener
