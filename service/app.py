@@ -25,6 +25,7 @@ from service.api.errors import answer_http_error, answer_service_error, answer_u
 from service.api.keys import KeyMiddleware, load_keys
 from service.api.middleware import RequestMiddleware
 from service.api.origins import allow_origins
+from service.api.protocol import routes as protocol
 from service.api.schemas import sample_request
 from service.api.service import Limits, Service
 from service.api.short_way import ShortWay
@@ -83,7 +84,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service
     app.state.keys = keys
     app.state.cors_origins = settings.cors_origins
-    for router in (routes.router, health.models, health.router, health.index, swagger.router):
+    for router in (
+        routes.router,
+        protocol.router,
+        health.models,
+        health.router,
+        health.index,
+        swagger.router,
+    ):
         app.include_router(router)
     app.mount(swagger.FILES, swagger.files())
     if settings.metrics_port is None:

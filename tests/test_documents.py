@@ -56,6 +56,15 @@ def test_every_operation_is_documented_with_its_answers(document: Json) -> None:
         "/reconstruct",
         "/models",
         "/models/{name}",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/models/{name}",
+        "/v2/models/{name}/ready",
+        "/v2/models/{name}/infer",
+        "/v2/models/{name}/versions/{version}",
+        "/v2/models/{name}/versions/{version}/ready",
+        "/v2/models/{name}/versions/{version}/infer",
         "/livez",
         "/readyz",
         "/metrics",
@@ -77,18 +86,26 @@ def answers(document: Json) -> Iterator[tuple[str, str, Json]]:
                 yield path, status, answer
 
 
-def test_every_error_in_the_document_is_a_problem_but_a_probe_that_says_no(document: Json) -> None:
+def is_probe(path: str) -> bool:
+    """Whether 503 is an answer of this path and no error."""
+    return path in ("/livez", "/readyz") or (path.startswith("/v2/") and path.endswith(("/live", "/ready")))
+
+
+def test_every_error_in_the_document_is_a_problem_or_the_protocols_but_a_probe_that_says_no(
+    document: Json,
+) -> None:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    of_protocol = {"application/json": {"schema": {"$ref": "#/components/schemas/ProtocolError"}}}
     for path, status, answer in answers(document):
-        is_error = status >= "400" and path not in ("/livez", "/readyz")
-        assert (list(answer.get("content", ())) == ["application/problem+json"]) == is_error, (
-            f"{path} {status}"
-        )
+        is_error = status >= "400" and not (status == "503" and is_probe(path))
+        error = of_protocol if path.startswith("/v2") else problem
+        assert (answer.get("content") == error) == is_error, f"{path} {status}"
 
 
 def test_every_answer_names_the_headers_that_a_client_needs(document: Json) -> None:
     needed = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}
     for path, status, answer in answers(document):
-        expected = set() if path in ("/livez", "/readyz") else needed.get(status, set())
+        expected = set() if is_probe(path) else needed.get(status, set())
         assert {"X-Request-ID", "X-Model-Version"} | expected <= set(answer["headers"]), f"{path} {status}"
     assert "X-Seed" in document["paths"]["/sample"]["post"]["responses"]["200"]["headers"]
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.api.descriptions import Health, ModelDescription, ModelsAnswer
+from service.api.protocol import schemas as protocol
 from service.api.schemas import (
     MODEL_DESCRIPTION,
     DecodeRequest,
@@ -43,6 +44,9 @@ HEADERS: Mapping[str, Extra] = {
     "X-Seed": _header("Makes the same images again", "integer", minimum=0),
     "ETag": _header("Of an answer that never changes, weak for JSON", is_always_there=False),
     "X-Layout": _header("`grid` where a PNG holds several images", is_always_there=False, enum=["grid"]),
+    "Inference-Header-Content-Length": _header(
+        "Bytes of the JSON, where those of tensors follow it", "integer", is_always_there=False, minimum=0
+    ),
     "Retry-After": _header("Seconds until another attempt is worthwhile", "integer", minimum=1),
     "WWW-Authenticate": _header("How a key is sent", enum=["Bearer"]),
 }
@@ -76,6 +80,8 @@ def components(sample_request: type[SampleRequest], latent_dim: int | None, max_
         **_schemas([sample_request, DecodeRequest], "validation"),
         **_schemas([ImagesAnswer, EncodeAnswer, Problem], "validation"),
         **_schemas([Health, ModelDescription, ModelsAnswer], "serialization"),
+        **_schemas([protocol.InferenceRequest], "validation"),
+        **_schemas(protocol.ANSWERS, "serialization"),
         **_uploads(max_images),
     }
     row: Extra = {
@@ -86,6 +92,7 @@ def components(sample_request: type[SampleRequest], latent_dim: int | None, max_
         row.update(minItems=latent_dim, maxItems=latent_dim)
     schemas["DecodeRequest"]["properties"]["z"].update(items=row, minItems=1, maxItems=max_images)
     schemas["DecodeRequest"]["example"] = {"z": [[0.0] * (latent_dim or 1)]}
+    schemas["InferenceRequest"]["example"] = protocol.example(latent_dim or 1)
     return {
         "schemas": dict(sorted(schemas.items())),
         "parameters": {

@@ -29,6 +29,8 @@ from service.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+# Under which the Open Inference Protocol is spoken, which has a shape of errors of its own.
+PROTOCOL_PREFIX = "/v2"
 NOT_READY_RETRY_SECONDS = 5
 
 # Error: status and title. The most specific class of an error counts.
@@ -80,6 +82,10 @@ def problem(
         param: The field that is wrong, if it is one.
         headers: Beside the usual ones.
     """
+    if f"{request.scope['path']}/".startswith(f"{PROTOCOL_PREFIX}/"):
+        return Response(
+            orjson.dumps({"error": detail}), status, headers=headers, media_type="application/json"
+        )
     body = problem_body(status, title, detail, code=code, param=param, request_id=request_id(request))
     return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
 

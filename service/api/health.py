@@ -20,7 +20,6 @@ index = APIRouter()
 
 @router.get("/livez", **documents.LIVE)
 @router.get("/healthz", include_in_schema=False)
-@router.get("/v2/health/live", include_in_schema=False)
 async def livez(request: Request) -> Response:
     """Whether the process should go on: 503 asks for a restart."""
     models = service_of(request).models
@@ -28,7 +27,6 @@ async def livez(request: Request) -> Response:
 
 
 @router.get("/readyz", **documents.READY)
-@router.get("/v2/health/ready", include_in_schema=False)
 async def readyz(request: Request) -> Response:
     """Whether to send requests here."""
     models = service_of(request).models

@@ -94,7 +94,7 @@ class RequestMiddleware:
             self._record(scope, status or 499, time.perf_counter() - deadline.arrived_seconds)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        operation = scope["path"].strip("/")
+        operation = scope.get("operation") or scope["path"].strip("/")
         if operation not in REQUEST_OPERATIONS or scope["method"] == "OPTIONS":
             operation = OTHER
         self._metrics.request_finished(operation, status, seconds, scope["request_id"])

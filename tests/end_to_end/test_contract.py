@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.conftest import ROOT
@@ -18,6 +19,7 @@ CONFIG = Path(__file__).with_name("contract.toml")
 EXAMPLES = int(os.environ.get("VAE_TEST_EXAMPLES", "25"))
 SECONDS = 600 + 10 * EXAMPLES
 KEY = "the-key-of-the-contract"
+KEY_HEADER = {"Authorization": f"Bearer {KEY}"}
 
 pytestmark = pytest.mark.slow
 
@@ -35,11 +37,12 @@ def hold(server: LiveServer, folder: Path, *headers: str) -> None:
     """Let schemathesis call every operation with the headers; every check of its must pass."""
     program = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"]
     flags = ["--max-examples", str(EXAMPLES), "--checks", "all", "--no-color"]
+    model = httpx.get(f"{server.url}/v2/models/fashion-mnist", headers=KEY_HEADER).json()
     sent = [part for header in headers for part in ("--header", header)]
     done = subprocess.run(
         [*program, *flags, *sent, f"{server.url}/openapi.json"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MODEL_VERSION": model["versions"][0]},
         capture_output=True,
         text=True,
         timeout=SECONDS,

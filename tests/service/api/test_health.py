@@ -15,7 +15,7 @@ from tests.scrape import samples
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("path", ["/livez", "/healthz", "/v2/health/live", "/readyz", "/v2/health/ready"])
+@pytest.mark.parametrize("path", ["/livez", "/healthz", "/readyz"])
 async def test_a_running_service_is_alive_and_ready(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 200

@@ -1,0 +1,50 @@
+"""Arrays to the body of an answer: JSON, and after it the bytes of those tensors that come so."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from service.api.protocol.inference import DTYPES, Inference
+from service.api.protocol.schemas import TensorMetadata
+from service.errors import InferenceFailed
+from service.vae.runtime import Runtime
+
+
+def render(
+    runtime: Runtime,
+    asked: Inference,
+    results: Mapping[str, npt.NDArray[Any]],
+    known: Mapping[str, TensorMetadata],
+) -> tuple[bytes, int | None]:
+    """The body, and the length of its JSON where bytes follow it.
+
+    Args:
+        runtime: The model that answered.
+        asked: What is to be answered.
+        results: Arrays by the names of tensors.
+        known: The tensors of the model.
+
+    Raises:
+        InferenceFailed: The network gave what is not a number, for which JSON has no word.
+    """
+    described, tails = [], []
+    for name, as_bytes in asked.outputs:
+        datatype, values = known[name].datatype, results[name]
+        if not np.isfinite(values).all():
+            raise InferenceFailed("the network gave numbers that are not finite")
+        tensor: dict[str, object] = {"name": name, "datatype": datatype, "shape": values.shape}
+        if as_bytes:
+            tail = np.ascontiguousarray(values, DTYPES[datatype]).tobytes()
+            tensor["parameters"] = {"binary_data_size": len(tail)}
+            tails.append(tail)
+        else:
+            tensor["data"] = np.ascontiguousarray(values).reshape(-1)
+        described.append(tensor)
+    head: dict[str, object] = {"model_name": runtime.metadata.name, "model_version": runtime.version}
+    if asked.id is not None:
+        head["id"] = asked.id
+    text = orjson.dumps({**head, "outputs": described}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return b"".join([text, *tails]), len(text) if tails else None
