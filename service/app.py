@@ -21,6 +21,7 @@ from service import checkpoint
 from service.api import health, routes, swagger
 from service.api.codecs import Codecs
 from service.api.components import components, security
+from service.api.documents import operation_id
 from service.api.errors import answer_http_error, answer_service_error, answer_unexpected_error
 from service.api.keys import KeyMiddleware, load_keys
 from service.api.middleware import RequestMiddleware
@@ -80,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.service = service
     app.state.keys = keys

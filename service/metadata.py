@@ -7,7 +7,16 @@ FORMAT_VERSION; a service refuses what is newer than it reads.
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from service.errors import InvalidCheckpoint
 
@@ -63,7 +72,8 @@ class Metadata(_Frozen):
     largest difference between the eager network and the exported module on real images.
     """
 
-    format_version: Literal[1] = 1
+    # As a number in schemas: of a constant one, generators of clients make code that is none.
+    format_version: Annotated[Literal[1], WithJsonSchema({"type": "integer", "enum": [1]})] = 1
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     created_at: datetime
     architecture: str

@@ -3,6 +3,8 @@
 The routes read their bodies themselves, so FastAPI cannot know them; these are its keyword arguments.
 """
 
+from fastapi.routing import APIRoute
+
 from service.api.components import BINARY, SAMPLE_PARAMETERS, Extra, headers, reference
 from service.api.deadline import MAX_MILLISECONDS, MIN_MILLISECONDS, TIMEOUT_HEADER
 from service.api.descriptions import Health, ModelDescription, ModelsAnswer
@@ -48,6 +50,11 @@ IF_NONE_MATCH = {
 }
 ERRORS = (400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504)
 ERROR_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+
+
+def operation_id(route: APIRoute) -> str:
+    """What generated clients call an operation: as its function, and where that has a path a version, so."""
+    return f"{route.name}_version" if "{version}" in route.path else route.name
 
 
 def _answer(description: str, content: Extra, *header_names: str) -> Extra:

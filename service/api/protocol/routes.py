@@ -48,14 +48,14 @@ async def show_server(request: Request) -> Response:
 
 
 @router.get("/health/live", **documents.LIVE)
-async def live(request: Request) -> Response:
+async def server_live(request: Request) -> Response:
     """Whether the process should go on."""
     is_alive = service_of(request).models.is_alive
     return _json(ServerLive(live=is_alive), 200 if is_alive else 503)
 
 
 @router.get("/health/ready", **documents.READY)
-async def ready(request: Request) -> Response:
+async def server_ready(request: Request) -> Response:
     """Whether to send requests here."""
     is_ready = service_of(request).models.is_ready
     return _json(ServerReady(ready=is_ready), 200 if is_ready else 503)
@@ -63,7 +63,7 @@ async def ready(request: Request) -> Response:
 
 @router.get("/models/{name}", **documents.MODEL)
 @router.get("/models/{name}/versions/{version}", **documents.MODEL_VERSION)
-async def show_model(request: Request) -> Response:
+async def show_tensors(request: Request) -> Response:
     """Describe the tensors of a model."""
     with _model(request) as model:
         runtime = model.runtime
