@@ -1,10 +1,14 @@
 import gzip
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests import curl_scripts
+from tests.curl_scripts import RunScript
+from tests.live_server import LiveServer
 from tests.replica import Replica
 
 NUM_IMAGES = 200
@@ -27,3 +31,9 @@ def replica(tiny_checkpoint: Path) -> Iterator[Replica]:
     """A replica to put behind load balancers: it works on one request, and has room for one more."""
     with Replica(tiny_checkpoint, "--max-queued-items", "2") as replica:
         yield replica
+
+
+@pytest.fixture
+def run_script(server: LiveServer, tmp_path: Path) -> RunScript:
+    """Run a script of openapi/curl in an empty folder."""
+    return partial(curl_scripts.run_script, folder=tmp_path, base_url=server.url)

@@ -2,50 +2,23 @@
 
 import base64
 import json
-import os
-import re
+import math
 import shutil
-import subprocess
+import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tests.conftest import ROOT
-from tests.live_server import LiveServer
+from tests.curl_scripts import RunScript
 from tests.pictures import file_of, noise, picture, pixels_of
 from tests.scrape import samples
 
-SCRIPTS = sorted((ROOT / "openapi" / "curl").glob("*.sh"))
-SECONDS = 60
 SIDE = 28
-KEY = "the-key/of+the=tests"
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
-
-RunScript = Callable[..., str]
-
-
-@pytest.fixture
-def run_script(server: LiveServer, tmp_path: Path) -> RunScript:
-    """Run a script in an empty folder; its standard output."""
-
-    def run(name: str, *arguments: str, base_url: str = server.url, status: int = 0) -> str:
-        done = subprocess.run(
-            ["sh", str(ROOT / "openapi" / "curl" / f"{name}.sh"), *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "BASE_URL": base_url},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert done.returncode == status, done.stderr + done.stdout
-        assert bool(done.stderr) == bool(status)
-        return done.stdout
-
-    return run
 
 
 @pytest.fixture
@@ -76,21 +49,74 @@ def test_sample_zip_writes_one_file_an_image_and_a_manifest(run_script: RunScrip
         assert len(json.loads(archive.read("manifest.json"))["data"]) == 16
 
 
-@pytest.mark.parametrize("name", ["encode", "encode_base64"])
+def test_sample_tar_writes_what_sample_zip_does(run_script: RunScript, tmp_path: Path) -> None:
+    run_script("sample_tar")
+    run_script("sample_zip")
+    with tarfile.open(tmp_path / "samples.tar") as tar, zipfile.ZipFile(tmp_path / "samples.zip") as zipped:
+        assert tar.getnames() == zipped.namelist()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sample_jpeg", "JPEG"), ("sample_webp", "WEBP")])
+def test_sample_jpeg_and_sample_webp_write_the_sheet_in_their_format(
+    run_script: RunScript, tmp_path: Path, name: str, kind: str
+) -> None:
+    path = tmp_path / run_script(name).strip()
+    with Image.open(path) as image:
+        assert (image.format, image.size) == (kind, (4 * SIDE, 4 * SIDE))
+
+
+def test_sample_npy_writes_the_images_of_the_sheet(run_script: RunScript, tmp_path: Path) -> None:
+    run_script("sample_npy")
+    run_script("sample_png")
+    images = np.load(tmp_path / "samples.npy")
+    assert images.shape == (16, SIDE, SIDE, 1)
+    sheet = pixels_of((tmp_path / "samples.png").read_bytes()).reshape(4, SIDE, 4, SIDE)
+    np.testing.assert_array_equal(images.reshape(4, 4, SIDE, SIDE), sheet.swapaxes(1, 2))
+
+
+def test_sample_get_writes_the_sheet_once_and_is_then_told_that_it_has_it(
+    run_script: RunScript, tmp_path: Path
+) -> None:
+    assert run_script("sample_get").split() == ["200", "304", "./samples.png"]
+    by_get = (tmp_path / "samples.png").read_bytes()
+    run_script("sample_png")
+    assert (tmp_path / "samples.png").read_bytes() == by_get
+
+
+@pytest.mark.parametrize("name", ["encode", "encode_base64", "encode_raw"])
 def test_encode_prints_the_posterior_of_a_file(run_script: RunScript, upload: Path, name: str) -> None:
     body = json.loads(run_script(name, str(upload)))
     (item,) = body["data"]
     assert len(item["mu"]) == len(item["log_var"]) == body["latent_dim"]
 
 
-def test_both_ways_to_send_a_file_give_the_same_numbers(run_script: RunScript, upload: Path) -> None:
-    multipart, in_json = [
-        json.loads(run_script(name, str(upload)))["data"] for name in ("encode", "encode_base64")
+def test_every_way_to_send_a_file_gives_the_same_numbers(
+    run_script: RunScript, upload: Path, tmp_path: Path
+) -> None:
+    multipart, in_json, raw = [
+        json.loads(run_script(name, str(upload)))["data"]
+        for name in ("encode", "encode_base64", "encode_raw")
     ]
-    assert multipart == in_json
+    assert multipart == in_json == raw
+    run_script("encode_npy", str(upload))
+    expected = np.array([[multipart[0]["mu"]], [multipart[0]["log_var"]]], np.float32)
+    np.testing.assert_array_equal(np.load(tmp_path / "posterior.npy"), expected)
 
 
-@pytest.mark.parametrize("name", ["encode", "encode_base64", "reconstruct"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("photo.jpeg", "JPEG"), ("photo.webp", "WEBP"), ("photo.bmp", "BMP")]
+)
+def test_encode_raw_says_what_a_file_is_by_its_name(
+    run_script: RunScript, tmp_path: Path, name: str, kind: str
+) -> None:
+    (tmp_path / name).write_bytes(file_of(picture(noise(SIDE, SIDE, 3)), kind))
+    assert json.loads(run_script("encode_raw", name))["data"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["encode", "encode_base64", "encode_raw", "encode_npy", "reconstruct", "reconstruct_json"],
+)
 def test_without_a_file_a_sample_is_sent(run_script: RunScript, tmp_path: Path, name: str) -> None:
     assert run_script(name)
     assert pixels_of((tmp_path / "sample.png").read_bytes()).shape == (SIDE, SIDE, 1)
@@ -101,6 +127,55 @@ def test_reconstruct_writes_a_picture_of_the_same_size(
 ) -> None:
     run_script("reconstruct", str(upload))
     assert pixels_of((tmp_path / "reconstruction.png").read_bytes()).shape == (SIDE, SIDE, 1)
+
+
+def test_reconstruct_json_prints_how_well_a_file_came_back(run_script: RunScript, upload: Path) -> None:
+    (item,) = json.loads(run_script("reconstruct_json", str(upload)))["data"]
+    assert item["mse"] > 0
+    assert item["psnr"] == pytest.approx(-10 * math.log10(item["mse"]), rel=1e-4)
+    assert item["kl"] > 0
+
+
+def test_decode_npy_writes_the_picture_of_its_file_and_without_one_of_zeros(
+    run_script: RunScript, tmp_path: Path
+) -> None:
+    run_script("decode")
+    middle = (tmp_path / "decoded.png").read_bytes()
+    run_script("decode_npy")
+    assert (tmp_path / "decoded.png").read_bytes() == middle
+    zeros = np.load(tmp_path / "latents.npy")
+    assert zeros.dtype == np.float32
+    np.save(tmp_path / "mine.npy", zeros + 2.5)
+    run_script("decode_npy", "mine.npy")
+    assert (tmp_path / "decoded.png").read_bytes() != middle
+
+
+def test_model_prints_the_default_model_or_the_one_that_it_is_given(run_script: RunScript) -> None:
+    expected = json.loads(run_script("models"))["data"][0]
+    assert json.loads(run_script("model")) == json.loads(run_script("model", "fashion-mnist")) == expected
+    assert json.loads(run_script("model", "other", status=22))["status"] == 404
+
+
+def test_protocol_prints_server_model_and_readiness(run_script: RunScript) -> None:
+    server, model, ready = map(json.loads, run_script("protocol").splitlines())
+    assert server["extensions"] == ["binary_tensor_data"]
+    assert [tensor["name"] for tensor in model["inputs"]] == ["images", "z"]
+    assert ready == {"name": "fashion-mnist", "ready": True}
+
+
+def test_infer_and_infer_binary_give_the_pixels_that_decode_does(
+    run_script: RunScript, tmp_path: Path
+) -> None:
+    run_script("decode")
+    pixels = pixels_of((tmp_path / "decoded.png").read_bytes())
+    (tensor,) = json.loads(run_script("infer"))["outputs"]
+    assert tensor["shape"] == [1, SIDE, SIDE, 1]
+    assert tensor["data"] == pixels.ravel().tolist()
+    run_script("infer_binary")
+    content = (tmp_path / "tensors.bin").read_bytes()
+    assert content.endswith(pixels.tobytes())
+    (tensor,) = json.loads(content[: -pixels.size])["outputs"]
+    assert tensor["parameters"] == {"binary_data_size": pixels.size}
 
 
 def test_decode_writes_the_picture_of_the_latent_that_it_is_given(
@@ -160,54 +235,3 @@ def test_an_error_is_printed_and_is_an_error_of_the_script(run_script: RunScript
 
 def test_a_server_that_is_not_there_is_an_error_of_the_script(run_script: RunScript) -> None:
     run_script("health", base_url="http://127.0.0.1:9", status=7)
-
-
-@pytest.fixture(scope="module")
-def locked_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LiveServer]:
-    """A server that whoever has the key can reach from anywhere."""
-    file = tmp_path_factory.mktemp("keys") / "keys"
-    file.write_text(f"an-older-key\n{KEY}\n")
-    device = str(request.config.getoption("--device"))
-    with LiveServer("--device", device, "--host", "0.0.0.0", "--api-keys-file", str(file)) as live:
-        yield live
-    assert KEY not in live.log()
-    assert "whoever reaches" not in live.log()
-
-
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_a_script_sends_the_key_that_it_is_given(
-    run_script: RunScript, locked_server: LiveServer, script: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = locked_server.url.replace("0.0.0.0", "127.0.0.1")
-    monkeypatch.setenv("API_KEY", KEY)
-    assert run_script(script.stem, base_url=url)
-    monkeypatch.setenv("API_KEY", "")
-    if script.stem not in ("health", "metrics"):
-        run_script(script.stem, base_url=url, status=22)
-
-
-def test_every_script_is_run_above() -> None:
-    text = Path(__file__).read_text()
-    assert SCRIPTS
-    for script in SCRIPTS:
-        assert f'"{script.stem}"' in text
-
-
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_a_script_is_for_every_shell_and_says_what_it_shows(script: Path) -> None:
-    lines = script.read_text().splitlines()
-    assert lines[0] == "#!/bin/sh"
-    assert re.fullmatch(r"# .{20,}\.", lines[1])
-    assert [line for line in lines[2:] if line.startswith("#")] == []
-    assert "BASE_URL=${BASE_URL:-http://127.0.0.1:8000}" in lines
-    calls = [line for line in lines if "curl " in line]
-    assert calls
-    call = 'curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/'
-    assert all(call in line for line in calls)
-    assert os.access(script, os.X_OK)
-
-
-def test_the_scripts_need_no_jq() -> None:
-    assert all("jq" not in script.read_text() for script in SCRIPTS)

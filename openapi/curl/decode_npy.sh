@@ -1,0 +1,22 @@
+#!/bin/sh
+# The picture of latents in a file of NumPy ($1; without it, of zeros), float32 (n, latent_dim), decoded.png.
+set -eu
+BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
+OUT_DIR=${OUT_DIR:-.}
+
+latents=${1:-}
+if [ -z "$latents" ]; then
+    latents=$OUT_DIR/latents.npy
+    models=$(curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/models")
+    latent_dim=$(echo "$models" | sed 's/.*"latent_dim":\([0-9]*\).*/\1/')
+    printf '\223NUMPY\001\000\166\000%-117s\n' \
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, $latent_dim)}" > "$latents"
+    head -c "$((4 * latent_dim))" /dev/zero >> "$latents"
+fi
+
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/decode" \
+    -H 'Content-Type: application/x-npy' \
+    -H 'Accept: image/png' \
+    --data-binary "@$latents" \
+    -o "$OUT_DIR/decoded.png"
+echo "$OUT_DIR/decoded.png"

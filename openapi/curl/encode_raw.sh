@@ -1,0 +1,22 @@
+#!/bin/sh
+# mu and log_var of a picture file ($1; without it, of a sample), sent as it is.
+set -eu
+BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
+OUT_DIR=${OUT_DIR:-.}
+
+picture=${1:-}
+if [ -z "$picture" ]; then
+    picture=$OUT_DIR/sample.png
+    curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/sample" \
+        -H 'Content-Type: application/json' -H 'Accept: image/png' -d '{"seed": 1}' -o "$picture"
+fi
+
+case $picture in
+    *.jpg | *.jpeg) media_type=image/jpeg ;;
+    *.webp) media_type=image/webp ;;
+    *.bmp) media_type=image/bmp ;;
+    *) media_type=image/png ;;
+esac
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/encode" \
+    -H "Content-Type: $media_type" --data-binary "@$picture"
+echo
