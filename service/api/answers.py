@@ -38,6 +38,8 @@ class Images:
         output_format: What image files are in JSON, zip and tar: `png`, `jpeg` or `webp`.
         provenance: How they came about, by name: the seed of a sample, say; told in every form that can.
         figures: Computes those of each reconstruction, for the JSON form.
+        z: float32 (N, D), what was decoded, where the JSON form is to say so.
+        inputs: uint8 (N, H, W, C), what was encoded, where the JSON form is to show it.
     """
 
     runtime: Runtime
@@ -47,6 +49,8 @@ class Images:
     output_format: str = "png"
     provenance: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
     figures: Callable[[], Figures] | None = None
+    z: Float32Array | None = None
+    inputs: UInt8Array | None = None
 
     def render(self, form: Form) -> bytes:
         """The body of the answer in a form."""
@@ -65,22 +69,33 @@ class Images:
 
     def _json(self) -> bytes:
         _, height, width = self.runtime.metadata.image_shape
-        figures = self.figures() if self.figures else [{}] * len(self.pixels)
+        rest = self._beside()
         body = {
             **_head(self.runtime),
             **self.provenance,
             "output_format": self.output_format,
             "size": f"{width}x{height}",
             "data": [
-                {
-                    "index": index,
-                    "b64_json": orjson.Fragment(b'"' + base64.b64encode(file) + b'"'),
-                    **figures[index],
-                }
+                {"index": index, "b64_json": _base64(file), **rest[index]}
                 for index, file in enumerate(self._files())
             ],
         }
-        return orjson.dumps(body)
+        return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def _beside(self) -> list[dict[str, object]]:
+        """What JSON says of each image beside its file."""
+        rest: list[dict[str, object]] = [{} for _ in self.pixels]
+        if self.figures is not None:
+            for item, figures in zip(rest, self.figures(), strict=True):
+                item.update(figures)
+        if self.z is not None:
+            for item, row in zip(rest, self.z, strict=True):
+                item["z"] = row
+        if self.inputs is not None:
+            files = encode_png(self.inputs, compression=self.compression)
+            for item, file in zip(rest, files, strict=True):
+                item["input_b64_json"] = _base64(file)
+        return rest
 
     def _sheet(self) -> bytes:
         num = len(self.pixels)
@@ -153,6 +168,11 @@ def reconstruction_figures(
         {"mse": float(m), "psnr": -10.0 * math.log10(m) if m > 0 else None, "kl": float(k)}
         for m, k in zip(mse, kl, strict=True)
     ]
+
+
+def _base64(file: bytes) -> orjson.Fragment:
+    """A file as a JSON string, which needs no escapes."""
+    return orjson.Fragment(b'"' + base64.b64encode(file) + b'"')
 
 
 def _head(runtime: Runtime) -> Mapping[str, object]:

@@ -68,5 +68,6 @@ async def reconstruct(request: Request) -> Response:
             service.png_compression,
             asked.output_format,
             figures=figures,
+            inputs=originals if asked.return_input else None,
         )
         return await image_answer(request, images, result, form, codec_seconds=codec_seconds)

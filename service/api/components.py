@@ -27,7 +27,7 @@ MODEL_NAME = {"type": "string", "description": MODEL_DESCRIPTION}
 # Bodies of images, which the routes take apart themselves: the end of their names, and what goes with them.
 UPLOADS: Mapping[str, type[BaseModel] | None] = {"Images": None, "Reconstruct": ReconstructOptions}
 # Fields of a sample's body that stand in the query of a GET.
-SAMPLE_PARAMETERS = ("n", "seed", "temperature", "prior", "output_format")
+SAMPLE_PARAMETERS = ("n", "seed", "temperature", "prior", "output_format", "return_z")
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -96,7 +96,13 @@ def components(sample_request: type[SampleRequest], latent_dim: int | None, max_
     return {
         "schemas": dict(sorted(schemas.items())),
         "parameters": {
-            name: _parameter(name, schemas["SampleRequest"]["properties"][name]) for name in SAMPLE_PARAMETERS
+            **{
+                name: _parameter(name, schemas["SampleRequest"]["properties"][name])
+                for name in SAMPLE_PARAMETERS
+            },
+            "return_input": _parameter(
+                "return_input", ReconstructOptions.model_json_schema()["properties"]["return_input"]
+            ),
         },
         "headers": dict(HEADERS),
         "securitySchemes": SECURITY_SCHEMES,

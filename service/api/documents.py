@@ -155,7 +155,10 @@ HEAD_SAMPLE: Extra = {"include_in_schema": False}  # what GET says, as HTTP has 
 DECODE = _operation(_DECODE_IN, _images_out("The images"), _parameter("output_format"))
 ENCODE = _operation(_images_in("Images"), _NUMBERS_OUT)
 RECONSTRUCT = _operation(
-    _images_in("Reconstruct"), _images_out("The images decoded from mu"), _parameter("output_format")
+    _images_in("Reconstruct"),
+    _images_out("The images decoded from mu"),
+    _parameter("output_format"),
+    _parameter("return_input"),
 )
 LIVE = _probe("It should go on", "It should be started again")
 READY = _probe("It takes requests", "Send them elsewhere")

@@ -1,4 +1,4 @@
-"""Values that stand in the query of a request, or as text in a form: numbers are numbers there too."""
+"""Values that stand in the query of a request, or as text in a form: read as JSON would read them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,22 +10,25 @@ from service.errors import InvalidValue
 
 # A number as JSON writes it, of no more digits than the largest seed has.
 NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
+FLAGS = {"true": True, "false": False}
 
 
-def parsed(text: str) -> float | str:
-    """A number where the text is one, else the text."""
+def parsed(text: str) -> float | bool | str:
+    """A number or a truth value where the text is one, else the text."""
+    if text in FLAGS:
+        return FLAGS[text]
     if not NUMBER.fullmatch(text):
         return text
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
-def query_fields(request: Request) -> Mapping[str, float | str]:
+def query_fields(request: Request) -> Mapping[str, float | bool | str]:
     """What stands in the query.
 
     Raises:
         InvalidValue: Something stands there twice.
     """
-    found: dict[str, float | str] = {}
+    found: dict[str, float | bool | str] = {}
     for name, text in request.query_params.multi_items() if request.scope["query_string"] else ():
         if name in found:
             raise InvalidValue(f"{shown(name)} is given twice", param=name[:64], code="given-twice")

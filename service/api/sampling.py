@@ -34,13 +34,14 @@ class Drawing:
     prior: Prior
     temperature: float
     output_format: str
+    return_z: bool
 
     @classmethod
     def of(cls, asked: SampleRequest, runtime: Runtime) -> "Drawing":
         """What a request asks of a model; see chosen_prior."""
         seed = secrets.randbelow(NUM_DRAWN_SEEDS) if asked.seed is None else asked.seed
         prior = chosen_prior(runtime, asked.prior)
-        return cls(asked.n, seed, prior, asked.temperature, asked.output_format)
+        return cls(asked.n, seed, prior, asked.temperature, asked.output_format, asked.return_z)
 
     @property
     def provenance(self) -> Mapping[str, str | float]:
@@ -125,6 +126,7 @@ async def _draw(request: Request, model: Engine, drawing: Drawing, form: Form) -
             service.png_compression,
             drawing.output_format,
             drawing.provenance,
+            z=z if drawing.return_z else None,
         )
         return await image_answer(request, images, result, form)
 

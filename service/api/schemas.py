@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SkipValidation,
+    StrictBool,
     ValidationError,
     create_model,
 )
@@ -33,6 +34,8 @@ OutputFormat = Literal["png", "jpeg", "webp"]
 Prior = Literal["fitted", "standard"]
 FORMAT_DESCRIPTION = "What image files are in JSON, zip and tar, and where `Accept` leaves it open"
 MODEL_DESCRIPTION = "Absent, the default one"
+# JSON Schema's types in words.
+KINDS = {"integer": "a whole number", "number": "a number", "string": "a text", "boolean": "true or false"}
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -57,6 +60,7 @@ class SampleRequest(_Body):
         description="What is drawn from; absent, fitted where the model has that, else the standard normal",
     )
     output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
+    return_z: StrictBool = Field(False, description="Whether JSON says the z of each image, for /decode")
     model: str | None = Field(None, max_length=64, description=MODEL_DESCRIPTION)
 
 
@@ -73,6 +77,9 @@ class ReconstructOptions(_Body):
     """What may go with the images of /reconstruct."""
 
     output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
+    return_input: StrictBool = Field(
+        False, description="Whether JSON shows each image also as the network saw it, cropped and resized"
+    )
 
 
 class ImageItem(BaseModel):
@@ -83,6 +90,10 @@ class ImageItem(BaseModel):
     mse: float | None = Field(None, description="Of /reconstruct: of pixels in [0, 1]")
     psnr: float | None = Field(None, description="Of /reconstruct: in dB, null where nothing was lost")
     kl: float | None = Field(None, description="Of /reconstruct: to the standard normal prior, in nats")
+    z: list[float] | None = Field(None, description="Of /sample with return_z: what was decoded")
+    input_b64_json: str | None = Field(
+        None, description="Of /reconstruct with return_input: what was encoded, a PNG file, base64"
+    )
 
 
 class ImagesAnswer(BaseModel):
@@ -190,7 +201,7 @@ def _expected(schema: dict[str, Any]) -> str:
         return f"{', '.join(first)} or {last}"
     if schema["type"] == "array":
         return "a list of lists of numbers"
-    kind = {"integer": "a whole number", "number": "a number", "string": "a text"}[schema["type"]]
+    kind = KINDS[schema["type"]]
     if "minimum" in schema and "maximum" in schema:
         return f"{kind} between {schema['minimum']} and {schema['maximum']}"
     if "minimum" in schema:

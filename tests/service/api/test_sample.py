@@ -65,6 +65,26 @@ async def test_temperature_scales_the_noise(client: httpx.AsyncClient, temperatu
         np.testing.assert_array_equal(pixels_of(file), image)
 
 
+async def test_json_says_the_z_of_each_image_where_that_is_asked_for(client: httpx.AsyncClient) -> None:
+    asked = {"n": 3, "seed": 9, "temperature": 0.5}
+    answer = await client.post("/sample", json={**asked, "return_z": True})
+    z = [item["z"] for item in answer.json()["data"]]
+    np.testing.assert_array_equal(np.array(z, np.float32), draw_noise(9, 3, 4) * np.float32(0.5))
+    again = await client.post("/decode", json={"z": z})
+    for file, other in zip(files_of(again), files_of(answer), strict=True):
+        np.testing.assert_array_equal(pixels_of(file), pixels_of(other))
+    plain = await client.post("/sample", json=asked)
+    assert all("z" not in item for item in plain.json()["data"])
+
+
+async def test_a_picture_is_the_same_whether_z_is_asked_for_or_not(client: httpx.AsyncClient) -> None:
+    asked = {"n": 2, "seed": 9}
+    answers = [
+        await client.post("/sample", json={**asked, "return_z": flag}, headers=PNG) for flag in (True, False)
+    ]
+    assert answers[0].content == answers[1].content
+
+
 async def test_image_i_has_the_same_bytes_for_any_n(client: httpx.AsyncClient) -> None:
     few, many = [files_of(await client.post("/sample", json={"n": n, "seed": 42})) for n in (3, 64)]
     assert few == many[:3]

@@ -45,6 +45,8 @@ def test_values_at_their_limits_are_taken(content: dict[str, object]) -> None:
         ({"output_format": "gif"}, "output_format", "'png', 'jpeg' or 'webp', got 'gif'"),
         ({"output_format": 5}, "output_format", "'png', 'jpeg' or 'webp', got 5"),
         ({"prior": "normal"}, "prior", "prior must be 'fitted' or 'standard', got 'normal'"),
+        ({"return_z": 1}, "return_z", "return_z must be true or false, got 1"),
+        ({"return_z": "true"}, "return_z", "true or false, got 'true'"),
         ({"model": "x" * 65}, "model", "a text of at most 64 characters"),
         ({"model": 5}, "model", "a text of at most 64 characters, got 5"),
         ({"N": 5}, "N", "no field 'N'; there are n, seed, temperature"),

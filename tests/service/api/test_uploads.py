@@ -125,6 +125,37 @@ async def test_reconstruction_figures_follow_their_formulas(client: httpx.AsyncC
         assert item["kl"] == pytest.approx(kl, rel=1e-4)
 
 
+@pytest.mark.parametrize("way", ["json", "multipart", "query"])
+async def test_an_image_is_shown_as_the_network_saw_it_where_that_is_asked_for(
+    client: httpx.AsyncClient, way: str
+) -> None:
+    # Square crop: of a wide picture with black borders the middle is left.
+    wide = np.zeros((8, 24, 3), np.uint8)
+    wide[:, 8:16] = IMAGES[0]
+    files = [file_of(picture(wide)), FILES[1]]
+    for asked in (True, False):
+        match way:
+            case "json":
+                body = {"json": {**base64_body(files), "return_input": asked}}
+            case "multipart":
+                body = {"files": [("image", file) for file in files], "data": {"return_input": asked}}
+            case _:
+                body = {"json": base64_body(files), "params": {"return_input": asked}}
+        items = (await client.post("/reconstruct", **body)).json()["data"]
+        shown = [item["input_b64_json"] for item in items if "input_b64_json" in item]
+        if asked:
+            seen = [pixels_of(base64.b64decode(text)) for text in shown]
+            np.testing.assert_array_equal(seen, IMAGES[:2])
+        else:
+            assert shown == []
+
+
+@pytest.mark.parametrize("value", ["", "1", "True", "yes"])
+async def test_return_input_is_true_or_false(client: httpx.AsyncClient, value: str) -> None:
+    answer = await in_base64(client, f"/reconstruct?return_input={value}", FILES[:1])
+    assert_problem(answer, 422, param="return_input", words="true or false")
+
+
 async def test_a_perfect_reconstruction_has_no_psnr(client: httpx.AsyncClient) -> None:
     image = tiny_vae.decoded(np.zeros((1, 4), np.float32))[0]
     answer = await in_base64(client, "/reconstruct", [file_of(picture(image))])
