@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from service import checkpoint
-from service.api import health, routes, swagger
+from service.api import front_page, health, routes, swagger
 from service.api.codecs import Codecs
 from service.api.components import components, security
 from service.api.documents import operation_id
@@ -91,11 +91,12 @@ def create_app(settings: Settings) -> FastAPI:
         protocol.router,
         health.models,
         health.router,
-        health.index,
+        front_page.router,
         swagger.router,
     ):
         app.include_router(router)
     app.mount(swagger.FILES, swagger.files())
+    app.mount(front_page.FILES, front_page.PageFiles())
     if settings.metrics_port is None:
         app.include_router(health.scraping)
     app.add_exception_handler(ServiceError, answer_service_error)

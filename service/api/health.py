@@ -15,7 +15,6 @@ from service.api.service import service_of
 router = APIRouter(tags=["health"])
 scraping = APIRouter(tags=["health"])
 models = APIRouter(tags=["models"])
-index = APIRouter()
 
 
 @router.get("/livez", **documents.LIVE)
@@ -60,13 +59,6 @@ async def show_model(request: Request) -> Response:
     """Describe one model: shapes, preprocessing, provenance, measured quality."""
     model = service_of(request).models[request.path_params["name"]]
     return _json(describe(model).model_dump(mode="json"))
-
-
-@index.get("/", include_in_schema=False)
-async def show_index(request: Request) -> Response:
-    """Say what there is."""
-    app = request.app
-    return _json({"service": app.title, "version": app.version, "paths": list(app.openapi()["paths"])})
 
 
 def _health(status: Status, is_well: bool, trouble: str) -> Response:

@@ -11,12 +11,12 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import swagger
+from service.api import front_page, swagger
 from service.api.errors import answer_service_error
 from service.errors import InvalidKeys, Unauthorized
 
 # A list of what is open, not of what is closed: a path that is added later needs a key until it stands here.
-# Probes and Prometheus come without a key; the documents say how to send one.
+# Probes and Prometheus come without a key; the documents say how to send one, the playground asks for one.
 OPEN_PATHS = frozenset(
     {
         "/",
@@ -30,6 +30,7 @@ OPEN_PATHS = frozenset(
         "/metrics",
     }
 )
+OPEN_FOLDERS = (f"{swagger.FILES}/", f"{front_page.FILES}/")
 # What a header can carry, without the comma that separates keys.
 KEY = re.compile(r"[!-+\--~]+")
 COMMENT = re.compile(r"(^|\s)#.*")
@@ -104,7 +105,7 @@ def load_keys(listed: SecretStr | None, file: Path | None) -> ApiKeys | None:
 
 
 def _is_open(path: str) -> bool:
-    return path in OPEN_PATHS or path.startswith(f"{swagger.FILES}/")
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
 
 
 def _checked(texts: list[str], setting: str) -> list[str]:

@@ -12,6 +12,7 @@ class Form(StrEnum):
     """The forms of answers, by media type."""
 
     JSON = "application/json"
+    HTML = "text/html"
     PNG = "image/png"
     JPEG = "image/jpeg"
     WEBP = "image/webp"
@@ -62,6 +63,18 @@ def image_form(request: Request, output_format: str = "png") -> Form:
         output_format: What pictures are to be where the client does not say, as by `image/*`.
     """
     return negotiate(accept(request), IMAGE_FORMS_BY_FORMAT[output_format])
+
+
+def prefers(accept: str | None, form: Form, *, to: Form) -> bool:
+    """Whether a client likes one form better than another, which it gets where it does not mind.
+
+    Args:
+        accept: The Accept header, None where there is none.
+        form: That is asked about.
+        to: The other.
+    """
+    ranges = _parse(accept or "")
+    return _liking(form, ranges) > _liking(to, ranges)
 
 
 def accept(request: Request) -> str | None:

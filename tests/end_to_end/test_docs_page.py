@@ -1,14 +1,13 @@
 """A real browser shows the page of documents, under its policy and without the internet."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.chromium import MISSING, find_program
 from tests.live_server import LiveServer
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SECONDS = 120
 FLAGS = (
     "--headless",
@@ -23,9 +22,9 @@ FLAGS = (
 @pytest.fixture(scope="session")
 def browser() -> str:
     """The browser's program."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = find_program()
     if found is None:
-        pytest.skip(f"there is no browser: none of {', '.join(BROWSERS)}")
+        pytest.skip(MISSING)
     return found
 
 
