@@ -59,8 +59,8 @@ def _learning_rate(name: str, subject: Subject, log: Log) -> Panel:
 
 def _axis(subject: Subject) -> EpochAxis:
     provenance = subject.checkpoint.metadata.provenance
-    epochs = max(1, provenance.epochs)
-    return EpochAxis(steps_an_epoch=max(1, provenance.steps) / epochs, exported=epochs)
+    epochs = provenance.epochs or 1
+    return EpochAxis(steps_an_epoch=(provenance.steps or 1) / epochs, exported=epochs)
 
 
 def _course(curve: Curve) -> str:

@@ -17,12 +17,12 @@ def facts(subject: Subject) -> list[tuple[str, str]]:
     licence = "" if provenance.dataset_license is None else f" ({provenance.dataset_license})"
     spent = "" if subject.log is None else f", in {duration(subject.log.seconds)}"
     return [
-        ("Data", f"{provenance.dataset}{licence}, {provenance.num_training_images:,} training images"),
+        ("Data", f"{provenance.dataset}{licence}, {provenance.num_training_images or 0:,} training images"),
         ("Images", f"{width} x {height} pixels, {channels} channel{'s' if channels > 1 else ''}"),
         ("Network", f"{metadata.architecture}, {metadata.latent_dim} latent units"),
-        ("Likelihood", f"{metadata.likelihood.replace('_', ' ').capitalize()}{scale}"),
-        ("Preset", provenance.preset),
-        ("Trained for", f"{provenance.epochs} epochs, {provenance.steps:,} steps{spent}"),
+        ("Likelihood", f"{(metadata.likelihood or 'not known').replace('_', ' ').capitalize()}{scale}"),
+        ("Preset", provenance.preset or "not known"),
+        ("Trained for", f"{provenance.epochs or 0} epochs, {provenance.steps or 0:,} steps{spent}"),
         ("Exported", f"{metadata.created_at:%Y-%m-%d %H:%M} UTC"),
         ("File", f"{subject.file.name}, {subject.checkpoint.num_bytes / 1e6:.1f} MB"),
         ("Commit", (provenance.commit or "not known")[:12]),
