@@ -115,8 +115,7 @@ class OutOfBlocks(nn.Module):
 
 def _from_blocks(blocks: Tensor, block: int, dtype: torch.dtype) -> Tensor:
     """Images (B, C, H, W) of a dtype, channels last in memory, of blocks (B, H/b, W/b, b^2 C)."""
-    batch, rows, columns, _ = blocks.shape
-    pixels = blocks.reshape(batch, rows, columns, block, block, -1).permute(0, 1, 3, 2, 4, 5)
+    rows = blocks.unflatten(3, (block, -1)).transpose(2, 3)
     # The cast alone leaves a tensor as it is that has the dtype already.
-    images = pixels.to(dtype, memory_format=torch.contiguous_format).contiguous()
-    return images.view(batch, rows * block, columns * block, -1).permute(0, 3, 1, 2)
+    rows = rows.to(dtype, memory_format=torch.contiguous_format).contiguous()
+    return rows.flatten(1, 2).unflatten(3, (block, -1)).flatten(2, 3).permute(0, 3, 1, 2)
