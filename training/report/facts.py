@@ -1,32 +1,50 @@
 """What a checkpoint is and where it comes from, in words."""
 
+from service.metadata import Metadata, Provenance
+from training.report.curves import Log
 from training.report.figures import readable
 from training.report.subject import Subject
 
 
 def facts(subject: Subject) -> list[tuple[str, str]]:
-    """Headings and texts, in the order in which a person wants them."""
+    """Headings and texts, in the order in which a person wants them; what is not known is left out."""
     metadata = subject.checkpoint.metadata
-    provenance = metadata.provenance
     channels, height, width = metadata.image_shape
-    scale = (
-        ""
-        if metadata.likelihood_scale is None
-        else f", scale {readable(metadata.likelihood_scale, digits=3)}"
-    )
-    licence = "" if provenance.dataset_license is None else f" ({provenance.dataset_license})"
-    spent = "" if subject.log is None else f", in {duration(subject.log.seconds)}"
-    return [
-        ("Data", f"{provenance.dataset}{licence}, {provenance.num_training_images or 0:,} training images"),
+    known = [
+        ("Data", _data(metadata.provenance)),
         ("Images", f"{width} x {height} pixels, {channels} channel{'s' if channels > 1 else ''}"),
         ("Network", f"{metadata.architecture}, {metadata.latent_dim} latent units"),
-        ("Likelihood", f"{(metadata.likelihood or 'not known').replace('_', ' ').capitalize()}{scale}"),
-        ("Preset", provenance.preset or "not known"),
-        ("Trained for", f"{provenance.epochs or 0} epochs, {provenance.steps or 0:,} steps{spent}"),
+        ("Likelihood", _likelihood(metadata)),
+        ("Preset", metadata.provenance.preset),
+        ("Trained for", _training(metadata.provenance, subject.log)),
         ("Exported", f"{metadata.created_at:%Y-%m-%d %H:%M} UTC"),
         ("File", f"{subject.file.name}, {subject.checkpoint.num_bytes / 1e6:.1f} MB"),
-        ("Commit", (provenance.commit or "not known")[:12]),
+        ("Commit", metadata.provenance.commit and metadata.provenance.commit[:12]),
     ]
+    return [(heading, text) for heading, text in known if text]
+
+
+def _data(provenance: Provenance) -> str | None:
+    if provenance.dataset is None:
+        return None
+    licence = f" ({provenance.dataset_license})" if provenance.dataset_license else ""
+    num_images = provenance.num_training_images
+    return f"{provenance.dataset}{licence}" + (f", {num_images:,} training images" if num_images else "")
+
+
+def _likelihood(metadata: Metadata) -> str | None:
+    if metadata.likelihood is None:
+        return None
+    name = metadata.likelihood.replace("_", " ").capitalize()
+    scale = metadata.likelihood_scale
+    return name if scale is None else f"{name}, scale {readable(scale, digits=3)}"
+
+
+def _training(provenance: Provenance, log: Log | None) -> str | None:
+    if provenance.epochs is None or provenance.steps is None:
+        return None
+    spent = "" if log is None else f", in {duration(log.seconds)}"
+    return f"{provenance.epochs} epochs, {provenance.steps:,} steps{spent}"
 
 
 def duration(seconds: float) -> str:

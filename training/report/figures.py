@@ -93,7 +93,9 @@ def measured_on(metadata: Metadata, evaluation: Evaluation | None) -> str:
     for split in ("test", "validation"):
         if f"num_{split}_images" in metadata.quality:
             return f"Measured on {metadata.quality[f'num_{split}_images']:,.0f} images of the {split} split."
-    return "Measured on the validation images, when the checkpoint was exported."
+    if metadata.quality:
+        return "Measured on the validation images, when the checkpoint was exported."
+    return "Nothing has been measured yet; python -m training evaluate does."
 
 
 def _prefix(name: str) -> str | None:

@@ -35,7 +35,7 @@ def reconstruction_section(observations: Observations) -> Section:
         for number, part in enumerate(chosen.split(NUM_PAIRS), start=1)
     ]
     text = (
-        "Images that were not trained on; below each row what the network makes of them, decoded from mu. "
+        "Validation images; below each row what the network makes of them, decoded from mu. "
         "Levels are the network's own: no contrast is stretched."
     )
     return Section("reconstructions", "Reconstructions", text, tuple(panels), layout="halves")

@@ -51,3 +51,4 @@ def test_figures_kept_in_the_metadata_say_what_they_were_measured_on() -> None:
         tiny_vae.metadata(quality={"num_test_images": 7.0}), None
     )
     assert "validation images" in measured_on(tiny_vae.metadata(), None)
+    assert "Nothing has been measured" in measured_on(tiny_vae.metadata(quality={}), None)

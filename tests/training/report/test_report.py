@@ -159,6 +159,17 @@ def test_a_checkpoint_alone_is_reported_on_without_curves(tmp_path: Path) -> Non
     assert not (html.parent / "report/manifold.png").exists()
 
 
+def test_what_is_not_known_of_a_checkpoint_is_left_out(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 20)
+    unknown = {"origin": "adopted", "command": "vae-service adopt other.pt"}
+    checkpoint = tiny_vae.save(tmp_path / "tiny.pt", provenance=unknown, likelihood=None, quality={})
+    page = page_of(write_report(checkpoint, data=tmp_path / "pictures"))
+    headings = re.findall(r"<dt>(.*?)</dt>", page)
+    assert headings == ["Images", "Network", "Exported", "File"]
+    assert "vae-service adopt other.pt" in page
+    assert "Nothing has been measured yet" in page
+
+
 def test_one_validation_image_is_enough(tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures", 3)
     html = write_report(
