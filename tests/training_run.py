@@ -62,14 +62,21 @@ class TrainingProcess:
     Args:
         arguments: Of `python -m training`.
         max_file_bytes: What the process may write into one file, as if the disk were full then.
-        launcher: What comes before `-m training` in place of the interpreter alone, such as torchrun.
+        launcher: Flags of the interpreter that come before `-m training`, such as those of torchrun.
+        module: In place of `training`.
     """
 
     def __init__(
-        self, arguments: Sequence[str], *, max_file_bytes: int | None = None, launcher: Sequence[str] = ()
+        self,
+        arguments: Sequence[str],
+        *,
+        max_file_bytes: int | None = None,
+        launcher: Sequence[str] = (),
+        module: str = "training",
     ) -> None:
-        limited = ["-c", LIMITED, str(max_file_bytes)] if max_file_bytes else [*launcher, "-m", "training"]
-        self._command = [sys.executable, *limited, *arguments]
+        limited = ["-c", LIMITED, str(max_file_bytes)]
+        program = limited if max_file_bytes else [*launcher, "-m", module]
+        self._command = [sys.executable, *program, *arguments]
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
@@ -80,6 +87,11 @@ class TrainingProcess:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.communicate()
+
+    def children(self) -> list[int]:
+        """Process ids of what it has started, as Linux tells them."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return once it holds; fail where the process ends before it does."""

@@ -159,9 +159,12 @@ class VAETraining(lightning.LightningModule):
         weights = [weight for weight in self.parameters() if weight.grad is not None]
         largest = self.config.optimizer.clip_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(weights, largest).to(self._loss)
-        is_loss_finite, is_norm_finite = torch.stack([self._loss, norm]).isfinite().tolist()
+        finite = torch.stack([self._loss, norm]).isfinite().float()
+        # A loss is one process's own: all have to stop, or those left would wait for the others.
+        is_loss_finite, is_norm_finite = self.trainer.strategy.reduce(finite, reduce_op="min").tolist()
         if not is_loss_finite:
-            raise TrainingDiverged(self._advice(f"the loss is {self._loss.item()}"))
+            here = "nan in another process" if self._loss.isfinite() else self._loss.item()
+            raise TrainingDiverged(self._advice(f"the loss is {here}"))
         self._num_skipped_in_a_row = 0 if is_norm_finite else self._num_skipped_in_a_row + 1
         if self._num_skipped_in_a_row > MAX_SKIPPED_IN_A_ROW:
             raise TrainingDiverged(

@@ -10,12 +10,11 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
 
 from training.config import Config
 from training.data import load_splits
-from training.data.batches import validation_images
 from training.data.splits import ImageSplits
+from training.errors import RunStopped
 from training.export import export_checkpoint
 from training.lightning_module import VAETraining
 from training.train.averaging import MovingAverage
@@ -43,7 +42,8 @@ def train(config: Config, *, runs: Path, resume: bool = False) -> Path | None:
         resume: Go on from the run's `last.ckpt` instead of starting anew.
 
     Returns:
-        The exported checkpoint; None in the processes of a distributed run other than the first.
+        The exported checkpoint; None in the processes of a distributed run other than the first, which end
+        well, and say nothing, also where a signal stops the run.
 
     Raises:
         TrainingError: With the remedy in its message.
@@ -55,11 +55,17 @@ def train(config: Config, *, runs: Path, resume: bool = False) -> Path | None:
         check_resumable(folder, config=config)
     splits = load_splits(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    validation = validation_images(splits, config=config)
-    with told_in_one_line(folder, config=config):
-        _prepare(folder, config=config, resume=resume)
-        _say_what_is_trained(config, splits=splits, resumed_from=folder.last if resume else None)
-        trainer = _fit(config, splits=splits, validation=validation, folder=folder, resume=resume)
+    images = RunImages(splits, config=config)
+    trainer = _trainer(config, images=images, folder=folder)
+    try:
+        with told_in_one_line(folder, config=config):
+            _prepare(folder, config=config, resume=resume)
+            _say_what_is_trained(config, splits=splits, resumed_from=folder.last if resume else None)
+            checkpoint = folder.last if resume else None
+            trainer.fit(VAETraining(config), datamodule=images, ckpt_path=checkpoint, weights_only=True)
+    except RunStopped:
+        if trainer.is_global_zero:
+            raise
     if not trainer.is_global_zero:
         return None
     with told_how_to_export(folder):
@@ -103,10 +109,8 @@ def _quiet_lightning() -> None:
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty", module="lightning")
 
 
-def _fit(
-    config: Config, *, splits: ImageSplits, validation: Tensor, folder: RunFolder, resume: bool
-) -> lightning.Trainer:
-    trainer = lightning.Trainer(
+def _trainer(config: Config, *, images: RunImages, folder: RunFolder) -> lightning.Trainer:
+    return lightning.Trainer(
         accelerator=accelerator(config),
         devices=processes(config).num_devices,
         num_nodes=processes(config).num_nodes,
@@ -118,7 +122,7 @@ def _fit(
             StepSeeds(config.seed),
             LearningRateOfConfig(config.optimizer.learning_rate),
             LearningRateMonitor("epoch"),
-            GridWriter(folder.grids, images=validation),
+            GridWriter(folder.grids, images=images.validation),
             EpochReport(),
             CollapseWatch(),
             *_averages(config),
@@ -129,17 +133,10 @@ def _fit(
         sync_batchnorm=accelerator(config) == "cuda",
         logger=Figures(folder.root, name="tensorboard", version=""),
         num_sanity_val_steps=0,
-        log_every_n_steps=min(50, max(1, len(splits.train) // _images_a_step(config))),
+        log_every_n_steps=min(50, max(1, len(images.splits.train) // _images_a_step(config))),
         enable_model_summary=False,
         enable_progress_bar=sys.stdout.isatty(),
     )
-    trainer.fit(
-        VAETraining(config),
-        datamodule=RunImages(splits, validation=validation, config=config),
-        ckpt_path=folder.last if resume else None,
-        weights_only=True,
-    )
-    return trainer
 
 
 def _images_a_step(config: Config) -> int:

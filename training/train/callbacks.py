@@ -26,11 +26,11 @@ class EpochReport(lightning.Callback):
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not trainer.is_global_zero or "val/loss" not in figures:
             return
+        rate = f"  rate {figures['val/rate']:.2f}" if "val/rate" in figures else ""  # an autoencoder has none
         line = (
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-            f"  loss {figures['val/loss']:.2f}  distortion {figures['val/distortion']:.2f}"
-            f"  rate {figures['val/rate']:.2f} nats  mse {figures['val/mse']:.5f}"
-            f"  ({time.monotonic() - self.started_seconds:.0f} s)"
+            f"  loss {figures['val/loss']:.2f}  distortion {figures['val/distortion']:.2f}{rate} nats"
+            f"  mse {figures['val/mse']:.5f}  ({time.monotonic() - self.started_seconds:.0f} s)"
         )
         bar = trainer.progress_bar_callback
         if bar is None:

@@ -57,7 +57,7 @@ class CollapseWatch(lightning.Callback):
         """Count over all processes, log, warn."""
         assert isinstance(pl_module, VAETraining)
         active = num_active(trainer.strategy.reduce(self._sums, reduce_op="sum"))
-        pl_module.log("val/active_units", float(active), rank_zero_only=True)
+        pl_module.log("val/active_units", float(active), sync_dist=True)
         config = pl_module.config
         is_final = trainer.current_epoch >= config.loss.kl_warmup_epochs
         if self._has_warned or not is_final or active > FEW * config.model.latent_dim:

@@ -2,10 +2,15 @@
 
 import lightning
 import torch
-from torch import Tensor
 
 from training.config import Config
-from training.data.batches import TrainingBatches, ValidationBatches, training_loader, validation_loader
+from training.data.batches import (
+    TrainingBatches,
+    ValidationBatches,
+    training_loader,
+    validation_images,
+    validation_loader,
+)
 from training.data.order import Share
 from training.data.splits import ImageSplits
 
@@ -17,14 +22,16 @@ class RunImages(lightning.LightningDataModule):
 
     Args:
         splits: Of the run, the same in each process.
-        validation: `validation_images` of the splits, uint8 (N, C, H, W).
         config: Of the run.
+
+    Attributes:
+        validation: `validation_images` of the splits, uint8 (N, C, H, W).
     """
 
-    def __init__(self, splits: ImageSplits, *, validation: Tensor, config: Config) -> None:
+    def __init__(self, splits: ImageSplits, *, config: Config) -> None:
         super().__init__()
         self.splits = splits
-        self.validation = validation
+        self.validation = validation_images(splits, config=config)
         self.config = config
         self._training: TrainingBatches | None = None
         self._resumed: dict[str, int] = {}

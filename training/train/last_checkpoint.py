@@ -32,11 +32,13 @@ class LastCheckpoint(Checkpoint):
         self.folder = folder
         self.every_seconds = every_seconds
         self._signal = 0
+        self._is_first = True
         self._saved_seconds = time.monotonic()
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock, and take over from Lightning's handlers, which it puts back itself at the end."""
         self._saved_seconds = time.monotonic()
+        self._is_first = trainer.is_global_zero
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._note)
@@ -87,7 +89,8 @@ class LastCheckpoint(Checkpoint):
         self._signal = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        logger.warning("stopping after this step; once more to stop at once")
+        if self._is_first:
+            logger.warning("stopping after this step; once more to stop at once")
 
     def _agreed(self, trainer: lightning.Trainer) -> tuple[int, bool]:
         """The signal that came, 0 for none, and whether it is time to save: the same in all processes."""
