@@ -11,16 +11,19 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FiniteFloat,
     JsonValue,
     PositiveFloat,
     PositiveInt,
     ValidationError,
     WithJsonSchema,
+    field_validator,
 )
 
 from service.errors import InvalidCheckpoint
 
 FORMAT_VERSION = 1
+NUM_QUANTILES = 101
 
 Likelihood = Literal["gaussian", "bernoulli", "discretized_logistic"]
 
@@ -60,6 +63,34 @@ class Provenance(_Frozen):
     torch_version: str | None = None
 
 
+Quantiles = Annotated[tuple[FiniteFloat, ...], Field(min_length=NUM_QUANTILES, max_length=NUM_QUANTILES)]
+
+
+class ScoreDistribution(_Frozen):
+    """How the scores of validation images are distributed; see service.scoring.
+
+    Of each figure the quantiles at 0, 1, ..., 100 %: elbo, rate and distortion in nats, mse of pixels in
+    [0, 1], the three figures that the anomaly score is made of, and that score itself.
+    """
+
+    num_images: PositiveInt
+    elbo: Quantiles
+    rate: Quantiles
+    distortion: Quantiles
+    mse: Quantiles
+    latent: Quantiles
+    contrast: Quantiles
+    texture: Quantiles
+    anomaly: Quantiles
+
+    @field_validator("*")
+    @classmethod
+    def _ascending(cls, values: object) -> object:
+        if isinstance(values, tuple) and list(values) != sorted(values):
+            raise ValueError("quantiles must ascend")
+        return values
+
+
 class Metadata(_Frozen):
     """What a server must know of a checkpoint, and what a person wants to.
 
@@ -68,7 +99,8 @@ class Metadata(_Frozen):
     likelihood of an image can be told. `prior` says what to draw from: "fitted" means that
     the module holds a mixture, see service.checkpoint. `quality` holds measured figures of the validation or
     test split, one name each, nats for elbo, rate and distortion, pixels in [0, 1] for mse; `unit_kl` is the
-    mean KL divergence of each latent unit in nats, whose sum is the rate. `export_difference` is the
+    mean KL divergence of each latent unit in nats, whose sum is the rate; `scores` says how the scores of
+    single validation images are distributed. `export_difference` is the
     largest difference between the eager network and the exported module on real images.
     """
 
@@ -86,6 +118,7 @@ class Metadata(_Frozen):
     provenance: Provenance
     quality: dict[str, float]
     unit_kl: tuple[float, ...] | None = None
+    scores: ScoreDistribution | None = None
     export_difference: dict[str, float]
 
 

@@ -17,10 +17,10 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-REQUEST_OPERATIONS = ("sample", "encode", "decode", "reconstruct")
+REQUEST_OPERATIONS = ("sample", "encode", "decode", "reconstruct", "score", "interpolate")
 OTHER = "other"
 ALARMING = (429, 500, 503, 504)
-BATCH_OPERATIONS = ("decode", "encode", "reconstruct")
+BATCH_OPERATIONS = ("decode", "encode", "reconstruct", "score")
 REJECTIONS = ("queue_full", "deadline", "not_ready")
 RELOADS = ("loaded", "refused")
 MEMORY_KINDS = ("allocated", "reserved")
@@ -124,7 +124,7 @@ class Metrics:
         Args:
             labels: One value for each of MODEL_LABELS.
             max_queued_items: What its queue holds.
-            largest_batches: For each of BATCH_OPERATIONS, what gives the largest batch now, in items.
+            largest_batches: For those of BATCH_OPERATIONS that it can, what gives the largest batch now.
         """
         self._model_info.labels(**labels).set(1)
         self._queue_capacity.inc(max_queued_items)

@@ -7,6 +7,8 @@ Shapes: K components, N images, D latent size.
 """
 
 import dataclasses
+import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +23,7 @@ from service.metadata import Metadata
 MAX_SUM_ERROR = 1e-4
 
 Array = npt.NDArray[Any]
+Float64Array = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,37 @@ class Mixture:
             # Not `@`, whose order of additions may depend on the number of threads.
             z[row] = self.means[k] + np.float32(temperature) * np.vecdot(self.factors[k], noise[row])
         return z
+
+    @functools.cached_property
+    def _inverses(self) -> Float64Array:
+        """Those of the factors, (K, D, D)."""
+        return np.linalg.inv(self.factors.astype(np.float64))
+
+    @functools.cached_property
+    def _log_heights(self) -> Float64Array:
+        """log(weight / sqrt(det(2 pi covariance))) of each component, (K,)."""
+        diagonals = np.diagonal(self.factors, axis1=1, axis2=2).astype(np.float64)
+        with np.errstate(divide="ignore"):  # a component may have no weight
+            log_weights = np.log(self.weights, dtype=np.float64)
+        heights: Float64Array = log_weights - np.log(diagonals * math.sqrt(2 * math.pi)).sum(axis=1)
+        return heights
+
+    def log_density(self, z: Float64Array) -> Float64Array:
+        """log p(z) in nats, (N,), of latents (N, D); each row by itself, as in place."""
+        densities = np.empty(len(z))
+        for row, latent in enumerate(z):
+            noise = np.vecdot(self._inverses, (latent - self.means)[:, None, :])
+            logs = self._log_heights - 0.5 * np.square(noise).sum(axis=1)
+            densities[row] = logs.max() + np.log(np.exp(logs - logs.max()).sum())
+        return densities
+
+
+def log_density(z: Float64Array, mixture: Mixture | None) -> Float64Array:
+    """log p(z) in nats, (N,), of latents (N, D); None is the standard normal."""
+    if mixture is not None:
+        return mixture.log_density(z)
+    density: Float64Array = -0.5 * (np.square(z) + math.log(2 * math.pi)).sum(axis=1)
+    return density
 
 
 def read_prior(module: torch.jit.ScriptModule, metadata: Metadata) -> Mixture | None:

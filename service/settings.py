@@ -60,7 +60,9 @@ class Settings(BaseSettings):
         Precision.AUTO,
         description="Of decoding: auto (the fastest within tolerance), float32, tf32, bfloat16, float16",
     )
-    encode_precision: Precision = Field(Precision.FLOAT32, description="Of encoding, likewise")
+    encode_precision: Precision = Field(
+        Precision.FLOAT32, description="Of what gives numbers, encoding and scores, likewise"
+    )
     max_images: int = Field(64, ge=1, le=4096, description="Images, or n, a request may have")
     max_body_bytes: int = Field(10 * 1024**2, ge=1024, description="Bytes a request body may have")
     max_header_bytes: int = Field(

@@ -23,6 +23,7 @@ LATENT_DIM = 4
 GAINS = (32.0, 16.0, -32.0)
 LOG_VAR = (-1.0, -2.0, -3.0, -4.0)
 NAME = "tiny"
+LIKELIHOOD_SCALE = 0.125
 # The mixture of the variant with a fitted prior: 3 components of 4 latents.
 PRIOR_WEIGHTS = np.array([0.5, 0.125, 0.375], np.float32)
 PRIOR_MEANS = np.array([[1, 0, -1, 2], [-2, -2, 0.5, 0], [0, 1.5, 1, -1]], np.float32)
@@ -61,6 +62,16 @@ class TinyVAE(nn.Module):
         """Four quadrants of flat colour."""
         pixels = (z.to(self.decode_weight.dtype) @ self.decode_weight).float() + 128.0
         return pixels.round().clamp(0.0, 255.0).to(torch.uint8).view(-1, 3, 8, 8)
+
+
+class LogitsVAE(TinyVAE):
+    """The same, which also says what it rounds: logits of 128 + GAINS[c] * z[k], clamped to 0..255."""
+
+    @torch.jit.export
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """Four quadrants of flat colour."""
+        pixels = (z.to(self.decode_weight.dtype) @ self.decode_weight).float() + 128.0
+        return torch.logit(pixels / 255.0, eps=1e-6).view(-1, 3, 8, 8)
 
 
 class FittedVAE(TinyVAE):
@@ -127,6 +138,7 @@ def metadata(**changes: object) -> Metadata:
         "latent_dim": LATENT_DIM,
         "preprocessing": Preprocessing(crop="square"),
         "likelihood": "gaussian",
+        "likelihood_scale": LIKELIHOOD_SCALE,
         "provenance": provenance,
         "quality": {"elbo": -1.5},
         "export_difference": {"mu": 0.0},

@@ -16,12 +16,16 @@ from service.api.archives import npy_of, tar_of, zip_of
 from service.api.negotiation import Form
 from service.checkpoint import Float32Array, UInt8Array
 from service.errors import InferenceFailed
+from service.scoring.distribution import anomaly, percentile
+from service.scoring.figures import SURPRISES, figures
 from service.vae.images import contact_sheet, encode_lossy
+from service.vae.operations import Arrays
 from service.vae.png import encode_png
 from service.vae.runtime import Runtime
 
 SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
+SCORE_FIGURES = ("elbo", "rate", "distortion", "mse")
 # For each image its figures by name; None where a figure has no finite value.
 Figures = Sequence[Mapping[str, float | None]]
 
@@ -173,6 +177,34 @@ def reconstruction_figures(
 def _base64(file: bytes) -> orjson.Fragment:
     """A file as a JSON string, which needs no escapes."""
     return orjson.Fragment(b'"' + base64.b64encode(file) + b'"')
+
+
+def scores(runtime: Runtime, images: UInt8Array, measured: Arrays) -> bytes:
+    """Scores as JSON.
+
+    Args:
+        runtime: The model that measured.
+        images: uint8 (N, H, W, C), as they were measured.
+        measured: See service.scoring.measurement.measure.
+
+    Raises:
+        InferenceFailed: The network gave what is not a number.
+    """
+    found = figures(images, measured, runtime.prior)
+    columns: dict[str, Sequence[float | None]] = {name: found[name].tolist() for name in SCORE_FIGURES}
+    if not np.isfinite([found[name] for name in (*SCORE_FIGURES, *SURPRISES)]).all():
+        raise InferenceFailed("the network gave numbers that are not finite")
+    columns["anomaly"] = columns["percentile"] = [None] * len(images)
+    distribution = runtime.metadata.scores
+    if distribution is not None:
+        strangeness = anomaly(found, distribution)
+        columns["anomaly"] = strangeness.tolist()
+        columns["percentile"] = percentile(strangeness, distribution).tolist()
+    data = [
+        {"index": index, **{name: column[index] for name, column in columns.items()}}
+        for index in range(len(images))
+    ]
+    return orjson.dumps({**_head(runtime), "data": data})
 
 
 def _head(runtime: Runtime) -> Mapping[str, object]:

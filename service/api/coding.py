@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.answers import Images, posteriors, reconstruction_figures
-from service.api.bodies import latents, read_latents, read_uploads, upload_options
+from service.api.bodies import latents, read_latents
 from service.api.negotiation import NUMBER_FORMS, accept, image_form, negotiate
 from service.api.schemas import ReconstructOptions
 from service.api.service import service_of
+from service.api.uploads import read_uploads, upload_options
 from service.api.work import answer, decoded_uploads, image_answer, result_of
 
 

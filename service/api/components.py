@@ -17,17 +17,19 @@ from service.api.schemas import (
     Problem,
     ReconstructOptions,
     SampleRequest,
+    ScoresAnswer,
+    interpolate_bodies,
 )
+from service.vae.noise import MAX_SEED
 
 Extra = dict[str, Any]
 
 BINARY = {"type": "string", "format": "binary"}
 BASE64 = {"type": "string", "format": "byte", "description": "A picture file, base64 or a data URI"}
 MODEL_NAME = {"type": "string", "description": MODEL_DESCRIPTION}
-# Bodies of images, which the routes take apart themselves: the end of their names, and what goes with them.
-UPLOADS: Mapping[str, type[BaseModel] | None] = {"Images": None, "Reconstruct": ReconstructOptions}
-# Fields of a sample's body that stand in the query of a GET.
+# Fields of a sample's body that stand in the query of a GET, and of an interpolation's where it is of images.
 SAMPLE_PARAMETERS = ("n", "seed", "temperature", "prior", "output_format", "return_z")
+WAY_PARAMETERS = ("steps", "mode")
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -76,14 +78,19 @@ def components(sample_request: type[SampleRequest], latent_dim: int | None, max_
         latent_dim: Of the models, None where they differ in it.
         max_images: In a request.
     """
+    interpolate_request, interpolate_options = interpolate_bodies(max_images)
     schemas = {
-        **_schemas([sample_request, DecodeRequest], "validation"),
-        **_schemas([ImagesAnswer, EncodeAnswer, Problem], "validation"),
+        **_schemas([sample_request, DecodeRequest, interpolate_request], "validation"),
+        **_schemas([ImagesAnswer, EncodeAnswer, ScoresAnswer, Problem], "validation"),
         **_schemas([Health, ModelDescription, ModelsAnswer], "serialization"),
         **_schemas([protocol.InferenceRequest], "validation"),
         **_schemas(protocol.ANSWERS, "serialization"),
-        **_uploads(max_images),
+        **_uploads("Images", (1, max_images)),
+        **_uploads("Reconstruct", (1, max_images), ReconstructOptions),
+        **_uploads("Ends", (2, 2), interpolate_options),
     }
+    for form in ("Multipart", "Base64"):
+        schemas[f"{form}Ends"]["additionalProperties"] = False
     row: Extra = {
         "type": "array",
         "items": {"type": "number", "minimum": -MAX_FLOAT32, "maximum": MAX_FLOAT32},
@@ -91,18 +98,21 @@ def components(sample_request: type[SampleRequest], latent_dim: int | None, max_
     if latent_dim is not None:
         row.update(minItems=latent_dim, maxItems=latent_dim)
     schemas["DecodeRequest"]["properties"]["z"].update(items=row, minItems=1, maxItems=max_images)
+    for end in ("from", "to"):
+        field = schemas["InterpolateRequest"]["properties"][end]
+        field["anyOf"] = [{"type": "integer", "minimum": 0, "maximum": MAX_SEED}, row]
     schemas["DecodeRequest"]["example"] = {"z": [[0.0] * (latent_dim or 1)]}
     schemas["InferenceRequest"]["example"] = protocol.example(latent_dim or 1)
     return {
         "schemas": dict(sorted(schemas.items())),
         "parameters": {
-            **{
-                name: _parameter(name, schemas["SampleRequest"]["properties"][name])
-                for name in SAMPLE_PARAMETERS
-            },
-            "return_input": _parameter(
-                "return_input", ReconstructOptions.model_json_schema()["properties"]["return_input"]
-            ),
+            name: _parameter(name, schemas[body]["properties"][name])
+            for body, names in (
+                ("SampleRequest", SAMPLE_PARAMETERS),
+                ("InterpolateRequest", WAY_PARAMETERS),
+                ("MultipartReconstruct", ("return_input",)),
+            )
+            for name in names
         },
         "headers": dict(HEADERS),
         "securitySchemes": SECURITY_SCHEMES,
@@ -132,13 +142,19 @@ def _parameter(name: str, field: Extra) -> Extra:
     return {"name": name, "in": "query", "description": field["description"], "schema": schema}
 
 
-def _uploads(max_images: int) -> Extra:
-    """Bodies of images as multipart and as JSON."""
-    schemas = {}
-    for name, options in UPLOADS.items():
-        fields = options.model_json_schema()["properties"] if options else {}
-        for form, field, item in (("Multipart", "image", BINARY), ("Base64", "images", BASE64)):
-            images = {"type": "array", "minItems": 1, "maxItems": max_images, "items": item}
-            properties = {field: images, **fields, "model": MODEL_NAME}
-            schemas[f"{form}{name}"] = {"type": "object", "required": [field], "properties": properties}
+def _uploads(name: str, counts: tuple[int, int], options: type[BaseModel] | None = None) -> Extra:
+    """A body of images, which the routes take apart themselves, as multipart and as JSON.
+
+    Args:
+        name: The end of the names of the two.
+        counts: The fewest and the most images.
+        options: What goes with them.
+    """
+    fewest, most = counts
+    fields = options.model_json_schema()["properties"] if options else {}
+    schemas: Extra = {}
+    for form, field, item in (("Multipart", "image", BINARY), ("Base64", "images", BASE64)):
+        images = {"type": "array", "minItems": fewest, "maxItems": most, "items": item}
+        properties = {field: images, **fields, "model": MODEL_NAME}
+        schemas[f"{form}{name}"] = {"type": "object", "required": [field], "properties": properties}
     return schemas

@@ -64,7 +64,7 @@ def describe(engine: Engine) -> ModelDescription:
         device=str(runtime.device),
         precision=runtime.precision,
         encode_precision=runtime.encode_precision,
-        buckets={operation: list(runtime.seconds[operation]) for operation in Operation},
+        buckets={operation: list(sizes) for operation, sizes in runtime.seconds.items()},
         max_queued_items=engine.admission.max_items,
     )
 

@@ -5,7 +5,7 @@ The routes read their bodies themselves, so FastAPI cannot know them; these are 
 
 from fastapi.routing import APIRoute
 
-from service.api.components import BINARY, SAMPLE_PARAMETERS, Extra, headers, reference
+from service.api.components import BINARY, SAMPLE_PARAMETERS, WAY_PARAMETERS, Extra, headers, reference
 from service.api.deadline import MAX_MILLISECONDS, MIN_MILLISECONDS, TIMEOUT_HEADER
 from service.api.descriptions import Health, ModelDescription, ModelsAnswer
 from service.api.errors import MEDIA_TYPE, STATUSES
@@ -14,8 +14,10 @@ from service.api.schemas import (
     DecodeRequest,
     EncodeAnswer,
     ImagesAnswer,
+    InterpolateRequest,
     Problem,
     SampleRequest,
+    ScoresAnswer,
 )
 from service.vae.images import FORMATS
 
@@ -106,17 +108,23 @@ def _curl(flags: str) -> Extra:
 
 
 def _images_in(kind: str) -> Extra:
-    """Images in every form of body; `kind` is one of UPLOADS."""
+    """Images in every form of body; `kind` is the end of the names of their schemas."""
     raw = {
         name: {"schema": BINARY, "examples": _curl(f"--data-binary @picture.{name[6:]}")} for name in FORMATS
     }
     return {
         **raw,
+        **_multipart_and_npy(kind),
+        Form.JSON.value: {"schema": reference(f"Base64{kind}"), "example": {"images": [TINY_PNG]}},
+    }
+
+
+def _multipart_and_npy(kind: str) -> Extra:
+    return {
         "multipart/form-data": {
             "schema": reference(f"Multipart{kind}"),
             "examples": _curl("-F image=@one.png -F image=@two.jpg"),
         },
-        Form.JSON.value: {"schema": reference(f"Base64{kind}"), "example": {"images": [TINY_PNG]}},
         Form.NPY.value: {"schema": BINARY, "examples": _curl("--data-binary @images.npy")},
     }
 
@@ -134,7 +142,22 @@ _NUMBERS_OUT = _answer(
     {Form.JSON.value: {"schema": reference(EncodeAnswer)}, Form.NPY.value: {"schema": BINARY}},
     "Server-Timing",
 )
+_SCORES_OUT = _answer(
+    "Scores: the larger `anomaly`, the stranger the image",
+    {Form.JSON.value: {"schema": reference(ScoresAnswer)}},
+    "Server-Timing",
+)
 _SAMPLE_IN = {Form.JSON.value: {"schema": reference(SampleRequest), "example": {"n": 16, "seed": 42}}}
+_INTERPOLATE_IN = {
+    Form.JSON.value: {
+        "schema": {"anyOf": [reference(InterpolateRequest), reference("Base64Ends")]},
+        "examples": {
+            "seeds": {"value": {"from": 1, "to": 2, "steps": 8, "mode": "slerp"}},
+            "images": {"value": {"images": [TINY_PNG, TINY_PNG], "steps": 4}},
+        },
+    },
+    **_multipart_and_npy("Ends"),
+}
 _DECODE_IN = {
     Form.JSON.value: {"schema": reference(DecodeRequest)},
     Form.NPY.value: {"schema": BINARY, "examples": _curl("--data-binary @latents.npy")},
@@ -160,6 +183,12 @@ RECONSTRUCT = _operation(
     _parameter("output_format"),
     _parameter("return_input"),
 )
+INTERPOLATE = _operation(
+    _INTERPOLATE_IN,
+    _images_out("The images on the way, both ends among them"),
+    *map(_parameter, (*WAY_PARAMETERS, "output_format")),
+)
+SCORE = _operation(_images_in("Images"), _SCORES_OUT)
 LIVE = _probe("It should go on", "It should be started again")
 READY = _probe("It takes requests", "Send them elsewhere")
 _TEXT = {"schema": {"type": "string"}}

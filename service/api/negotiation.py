@@ -24,6 +24,7 @@ class Form(StrEnum):
 PICTURE_FORMS = (Form.PNG, Form.JPEG, Form.WEBP)
 IMAGE_FORMS = (Form.JSON, *PICTURE_FORMS, Form.ZIP, Form.TAR, Form.NPY)
 NUMBER_FORMS = (Form.JSON, Form.NPY)
+SCORE_FORMS = (Form.JSON,)
 NO_LIKING = (0.0, True)
 # Of two pictures that the client likes as much, the one of the format that was asked for.
 IMAGE_FORMS_BY_FORMAT: Mapping[str, Sequence[Form]] = {

@@ -34,7 +34,7 @@ class Drawing:
     prior: Prior
     temperature: float
     output_format: str
-    return_z: bool
+    return_z: bool = False
 
     @classmethod
     def of(cls, asked: SampleRequest, runtime: Runtime) -> "Drawing":

@@ -1,7 +1,7 @@
 """Request bodies that are validated field by field, and the shapes of JSON answers for the documents."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from service.errors import InvalidValue
+from service.vae.interpolation import Mode
 from service.vae.noise import MAX_SEED
 
 
@@ -36,6 +37,8 @@ FORMAT_DESCRIPTION = "What image files are in JSON, zip and tar, and where `Acce
 MODEL_DESCRIPTION = "Absent, the default one"
 # JSON Schema's types in words.
 KINDS = {"integer": "a whole number", "number": "a number", "string": "a text", "boolean": "true or false"}
+STEPS_DESCRIPTION = "How many images, both ends among them"
+DEFAULT_STEPS = 8
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -73,6 +76,26 @@ class DecodeRequest(_Body):
     model: str | None = Field(None, max_length=64, description=MODEL_DESCRIPTION)
 
 
+class InterpolateOptions(_Body):
+    """How to get from one image to another."""
+
+    steps: Integer = Field(DEFAULT_STEPS, ge=2, description=STEPS_DESCRIPTION)
+    mode: Mode = Field("slerp", description="Turning at a steady angle, or straight")
+    output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
+
+
+class InterpolateRequest(InterpolateOptions):
+    """Two ends, each a seed or a latent, and how to get from one to the other."""
+
+    # Not validated here but once the latent size is known, in bodies.end.
+    start: SkipValidation[int | list[float]] = Field(
+        alias="from", description="A seed, whose first sample it is, or latent_dim numbers"
+    )
+    end: SkipValidation[int | list[float]] = Field(alias="to", description="Likewise")
+    prior: Prior | None = Field(None, description="What a seed draws from; see /sample")
+    model: str | None = Field(None, max_length=64, description=MODEL_DESCRIPTION)
+
+
 class ReconstructOptions(_Body):
     """What may go with the images of /reconstruct."""
 
@@ -103,8 +126,13 @@ class ImagesAnswer(BaseModel):
     model_version: str
     created: int = Field(description="Unix time in seconds")
     seed: int | None = Field(None, description="Of /sample")
-    prior: Prior | None = Field(None, description="Of /sample: what was drawn from")
+    prior: Prior | None = Field(None, description="What a seed was drawn from")
     temperature: float | None = Field(None, description="Of /sample")
+    start: str | None = Field(None, alias="from", description="Of /interpolate: `seed N`, `z` or `image`")
+    end: str | None = Field(None, alias="to", description="Of /interpolate, likewise")
+    mode: Mode | None = Field(
+        None, description="Of /interpolate: the way taken, which is straight where there is no angle"
+    )
     output_format: OutputFormat
     size: str = Field(description="Width x height in pixels")
     data: list[ImageItem]
@@ -128,6 +156,34 @@ class EncodeAnswer(BaseModel):
     data: list[Posterior]
 
 
+class Score(BaseModel):
+    """How one image compares with the data that the model learnt from."""
+
+    index: int
+    elbo: float = Field(
+        description="-distortion - rate, in nats; for single images no measure of strangeness"
+    )
+    rate: float = Field(description="KL(q(z|x) || N(0, I)), in nats")
+    distortion: float = Field(description="-log p(x|z), in nats, the mean of two latents of the posterior")
+    mse: float = Field(description="Of pixels in [0, 1], decoded from mu")
+    anomaly: float | None = Field(
+        description="The larger, the stranger: 3 on average for images like the model's own data, each 1 more"
+        " is e times as rare; null where the checkpoint holds no distribution of scores"
+    )
+    percentile: float | None = Field(
+        description="The share of the model's validation images that are less strange, in percent"
+    )
+
+
+class ScoresAnswer(BaseModel):
+    """Scores as JSON."""
+
+    model: str
+    model_version: str
+    created: int
+    data: list[Score]
+
+
 class Problem(BaseModel):
     """Every error, as `application/problem+json` (RFC 9457)."""
 
@@ -137,6 +193,27 @@ class Problem(BaseModel):
     detail: str
     param: str | None
     request_id: str
+
+
+@functools.cache
+def interpolate_bodies(max_images: int) -> tuple[type[InterpolateRequest], type[InterpolateOptions]]:
+    """InterpolateRequest and InterpolateOptions with this server's limit on steps."""
+    most = max(2, max_images)
+    limited = (Integer, Field(min(DEFAULT_STEPS, most), ge=2, le=most, description=STEPS_DESCRIPTION))
+    return (
+        create_model(
+            "InterpolateRequest",
+            __base__=InterpolateRequest,
+            __doc__=InterpolateRequest.__doc__,
+            steps=limited,
+        ),
+        create_model(
+            "InterpolateOptions",
+            __base__=InterpolateOptions,
+            __doc__=InterpolateOptions.__doc__,
+            steps=limited,
+        ),
+    )
 
 
 def sample_request(max_images: int) -> type[SampleRequest]:
@@ -162,6 +239,12 @@ def validated(body_type: type[Body], content: object) -> Body:
         raise _invalid(body_type, first["type"], first["loc"], first["input"]) from None
 
 
+def unknown_field(name: str, known: Iterable[str]) -> InvalidValue:
+    """The error for a field that there is not, naming those that there are."""
+    problem = f"there is no field {shown(name)}; there are {', '.join(known)}"
+    return InvalidValue(problem, param=name[:64], code="unknown-field")
+
+
 def out_of_range(param: str, expected: str, found: object) -> InvalidValue:
     """The error for a value outside its limits, worded the same everywhere."""
     return InvalidValue(
@@ -176,10 +259,7 @@ def _invalid(
 ) -> InvalidValue:
     param = str(location[0])
     if kind == "extra_forbidden":
-        known = ", ".join(body_type.model_fields)
-        return InvalidValue(
-            f"there is no field {shown(param)}; there are {known}", param=param[:64], code="unknown-field"
-        )
+        return unknown_field(param, [field.alias or name for name, field in body_type.model_fields.items()])
     expected = _expected(_properties(body_type)[param])
     if kind in ("greater_than_equal", "less_than_equal"):
         expected = expected.partition(" number ")[2]
@@ -195,12 +275,13 @@ def _properties(body_type: type[BaseModel]) -> Mapping[str, dict[str, Any]]:
 
 def _expected(schema: dict[str, Any]) -> str:
     """A field's type and limits in words, from its JSON schema."""
-    schema = next((part for part in schema.get("anyOf", []) if part["type"] != "null"), schema)
+    if "anyOf" in schema:
+        return " or ".join(_expected(part) for part in schema["anyOf"] if part["type"] != "null")
     if "enum" in schema:
         *first, last = map(repr, schema["enum"])
         return f"{', '.join(first)} or {last}"
     if schema["type"] == "array":
-        return "a list of lists of numbers"
+        return "a list of lists of numbers" if schema["items"]["type"] == "array" else "a list of numbers"
     kind = KINDS[schema["type"]]
     if "minimum" in schema and "maximum" in schema:
         return f"{kind} between {schema['minimum']} and {schema['maximum']}"

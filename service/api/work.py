@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.answers import Images
-from service.api.bodies import Upload, Uploads
 from service.api.negotiation import PICTURE_FORMS, Form
 from service.api.presence import while_present
 from service.api.service import Service, service_of
 from service.api.tracing import record_stage
+from service.api.uploads import Upload, Uploads
 from service.checkpoint import UInt8Array
 from service.engine.engine import Future
 from service.engine.jobs import Result

@@ -52,9 +52,9 @@ class Engine:
         watchdog_seconds: float = 30,
     ) -> None:
         self.runtime = runtime
-        limits = {operation: runtime.largest_bucket(operation) for operation in Operation}
+        limits = {operation: runtime.largest_bucket(operation) for operation in runtime.seconds}
         lanes = runtime.num_lanes or num_lanes or available_cores()
-        efficient = {operation: runtime.efficient_batch(operation) for operation in Operation}
+        efficient = {operation: runtime.efficient_batch(operation) for operation in runtime.seconds}
         seconds = {operation: runtime.seconds[operation][size] for operation, size in efficient.items()}
         pace = Pace(lanes, efficient, seconds)
         self.batcher = Batcher(limits, num_lanes=lanes, pace=pace, metrics=metrics, min_shares=efficient)
@@ -149,6 +149,10 @@ class Engine:
     def reconstruct(self, images: UInt8Array, *, timeout_seconds: float) -> Future:
         """Encode images and decode their mu: images, mu, log_var; raises as decode does."""
         return self._run(Operation.RECONSTRUCT, images, timeout_seconds)
+
+    def score(self, images: UInt8Array, *, timeout_seconds: float) -> Future:
+        """Measure images: distortion, mse, mu, log_var; raises as decode does. Not every model can."""
+        return self._run(Operation.SCORE, images, timeout_seconds)
 
     def _run(self, operation: Operation, inputs: Array, timeout_seconds: float) -> Future:
         loop = asyncio.get_running_loop()

@@ -13,7 +13,6 @@ from functools import partial
 from service.engine.engine import Engine
 from service.errors import ModelNotFound
 from service.metrics import Metrics
-from service.vae.operations import Operation
 
 
 class Models:
@@ -135,7 +134,7 @@ class Models:
         engine.when_failed(self._tell_of_failure)
         engine.start()
         batcher = engine.batcher
-        largest = {str(operation): partial(batcher.largest_batch, operation) for operation in Operation}
+        largest = {str(name): partial(batcher.largest_batch, name) for name in engine.runtime.seconds}
         self._metrics.model_served(engine.labels, engine.admission.max_items, largest)
 
     def _stop_if_unused(self, engine: Engine) -> None:

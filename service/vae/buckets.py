@@ -14,6 +14,8 @@ from service.vae.operations import Array, Arrays
 
 CPU_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 FEW_SIZES = (1, 4, 16)
+# Of the operation that takes longest and is not the one most asked for: no more than its start is worth.
+SCORE_SIZES = (1, 2, 4, 8, 16, 64)
 CUDA_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # A larger batch must bring at least this share of the best throughput to be worth its latency.
 GOOD_ENOUGH = 0.95

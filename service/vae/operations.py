@@ -21,18 +21,22 @@ class Operation(StrEnum):
     """The kinds of batches.
 
     DECODE takes z float32 (B, D) and gives images; ENCODE takes images and gives mu and log_var,
-    float32 (B, D); RECONSTRUCT takes images and gives the images decoded from their mu, mu and log_var.
+    float32 (B, D); RECONSTRUCT takes images and gives the images decoded from their mu, mu and log_var;
+    SCORE takes images and gives what service.scoring.measurement.measure does. A model may be without it.
     """
 
     DECODE = "decode"
     ENCODE = "encode"
     RECONSTRUCT = "reconstruct"
+    SCORE = "score"
 
 
 def programs(
-    encode: Callable[[Tensor], tuple[Tensor, Tensor]], decode: Callable[[Tensor], Tensor]
+    encode: Callable[[Tensor], tuple[Tensor, Tensor]],
+    decode: Callable[[Tensor], Tensor],
+    measure: Program | None,
 ) -> dict[Operation, Program]:
-    """Build every operation from the two methods of a module, which take images as (B, C, H, W)."""
+    """Build every operation from functions that take images as (B, C, H, W); without `measure` no SCORE."""
 
     def run_decode(z: Tensor) -> tuple[Tensor, ...]:
         return (decode(z).permute(0, 2, 3, 1).contiguous(),)
@@ -44,8 +48,11 @@ def programs(
         mu, log_var = run_encode(images)
         return *run_decode(mu), mu, log_var
 
-    return {
+    known: dict[Operation, Program] = {
         Operation.DECODE: run_decode,
         Operation.ENCODE: run_encode,
         Operation.RECONSTRUCT: run_reconstruct,
     }
+    if measure is not None:
+        known[Operation.SCORE] = lambda images: measure(images.permute(0, 3, 1, 2))
+    return known

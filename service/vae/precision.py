@@ -7,12 +7,14 @@ tolerances of service.checkpoint; otherwise the next one is tried and the reason
 import copy
 from collections.abc import Callable
 from enum import StrEnum
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from service.checkpoint import Checkpoint, VAEModule, as_vae, without_deprecation_warning
 from service.errors import InvalidCheckpoint
+from service.scoring.measurement import LogitsModule
 from service.vae.packing import pack
 
 
@@ -41,7 +43,7 @@ class Placed:
         checkpoint: As loaded.
         device: Where its weights go.
         precision: Not AUTO.
-        method: "encode" or "decode"; the weights of the other are left out.
+        method: "encode", "decode" or "decode_logits"; the weights of the others are left out.
         is_packed: Whether its weights are laid out for oneDNN; see service.vae.packing.
     """
 
@@ -63,6 +65,7 @@ class Placed:
             golden = checkpoint.golden.z if method == "decode" else checkpoint.golden.images
             pack(frozen, method, example=torch.from_numpy(golden))
         self._module: VAEModule = as_vae(frozen)
+        self._logits_module = cast(LogitsModule, frozen)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See VAEModule.encode."""
@@ -73,6 +76,11 @@ class Placed:
         """See VAEModule.decode."""
         self._allow_tf32()
         return self._module.decode(z)
+
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """See LogitsModule."""
+        self._allow_tf32()
+        return self._logits_module.decode_logits(z)
 
     def _allow_tf32(self) -> None:
         # Read when a kernel is launched, so also when a CUDA graph is captured.
@@ -113,6 +121,24 @@ def place_encoder(
         return checkpoint.golden.latent_difference(mu.cpu().numpy(), log_var.cpu().numpy())
 
     return _place(checkpoint, device, precision, "encode", problem)
+
+
+def place_scorer(
+    checkpoint: Checkpoint, device: torch.device, precision: Precision
+) -> tuple[Placed | None, list[str]]:
+    """Place the module for decode_logits in the precision asked for, None where it has no such method.
+
+    The golden pixels must come out of it; see place_decoder.
+    """
+    if not hasattr(checkpoint.module, "decode_logits"):
+        return None, []
+    z = torch.from_numpy(checkpoint.golden.z).to(device)
+
+    def problem(placed: Placed) -> str | None:
+        pixels = torch.sigmoid(placed.decode_logits(z)).mul(255).round().to(torch.uint8)
+        return checkpoint.golden.pixel_difference(pixels.cpu().numpy())
+
+    return _place(checkpoint, device, precision, "decode_logits", problem)
 
 
 def native_precisions(device: torch.device) -> tuple[Precision, ...]:

@@ -5,18 +5,22 @@ Synchronous and without a queue; the engine decides what is run and when.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
 
 from service.checkpoint import Checkpoint
+from service.metadata import Metadata
+from service.scoring.likelihood import Likelihood
+from service.scoring.measurement import DecodeLogits, Encode, fixed_signs, logits_of_pixels, measure
 from service.vae import buckets
 from service.vae.cpu import CpuExecutor, keep_freed_memory
 from service.vae.cuda import CudaExecutor
 from service.vae.faults import Fault, fault_of
 from service.vae.noise import draw_noise
 from service.vae.operations import Array, Arrays, Operation, Program, programs
-from service.vae.precision import Precision, place_decoder, place_encoder
+from service.vae.precision import Precision, place_decoder, place_encoder, place_scorer
 
 # Where the largest batch takes longer, fewer sizes are tried, so as not to delay the start.
 SLOW_SECONDS = 1.0
@@ -39,7 +43,7 @@ class Runtime:
         checkpoint: As loaded, on the CPU.
         device: Where to run.
         precision: Of decoding.
-        encode_precision: Of encoding, in ENCODE and RECONSTRUCT alike.
+        encode_precision: Of what gives numbers: of encoding, and of decoding in SCORE.
         max_batch_size: Upper bound on the buckets, None for the measured best.
 
     Attributes:
@@ -50,7 +54,7 @@ class Runtime:
         precision: The precision of decoding in use.
         encode_precision: The precision of encoding in use.
         refusals: Why a precision was not taken, one sentence each.
-        seconds: Measured seconds of a batch of each operation and bucket, ascending.
+        seconds: Measured seconds of a batch of each operation that there is, and of each bucket, ascending.
     """
 
     def __init__(
@@ -73,8 +77,13 @@ class Runtime:
         decoder, slow_decoders = place_decoder(checkpoint, device, precision)
         encoder, slow_encoders = place_encoder(checkpoint, device, encode_precision)
         self.precision, self.encode_precision = decoder.precision, encoder.precision
-        self.refusals = slow_decoders + slow_encoders
-        self._executor = _executor(programs(encoder.encode, decoder.decode), device)
+        scorer, slow_scorers = place_scorer(checkpoint, device, encode_precision)
+        self.refusals = slow_decoders + slow_encoders + slow_scorers
+        decode_logits = logits_of_pixels(decoder.decode) if scorer is None else scorer.decode_logits
+        measuring = _measure(checkpoint.metadata, device, encoder.encode, decode_logits)
+        known = programs(encoder.encode, decoder.decode, measuring)
+        self._operations = tuple(known)
+        self._executor = _executor(known, device)
         self.seconds = self._warm_up(max_batch_size)
 
     @property
@@ -114,11 +123,14 @@ class Runtime:
         sizes = self._candidate_sizes(max_batch_size)
         z = draw_noise(0, sizes[-1], self.metadata.latent_dim)
         (images,) = self._run(Operation.DECODE, z)
-        inputs = {Operation.DECODE: z, Operation.ENCODE: images, Operation.RECONSTRUCT: images}
+        inputs = {operation: z if operation is Operation.DECODE else images for operation in self._operations}
         clock = time.thread_time if self.device.type == "cpu" else time.perf_counter
         seconds = {}
         for operation, rows in inputs.items():
-            measured = buckets.measure(lambda part: self._run(operation, part), rows, sizes, clock=clock)  # noqa: B023
+            tried = sizes
+            if operation is Operation.SCORE:
+                tried = tuple(size for size in sizes if size in (*buckets.SCORE_SIZES, sizes[-1]))
+            measured = buckets.measure(lambda part: self._run(operation, part), rows, tried, clock=clock)  # noqa: B023
             seconds[operation] = {size: measured[size] for size in buckets.choose(measured)}
         return seconds
 
@@ -136,6 +148,8 @@ class Runtime:
                 (images,) = self._run(Operation.DECODE, z[: sizes[-1]])
                 self._run(Operation.RECONSTRUCT, images)
                 is_slow = time.perf_counter() - started > SLOW_SECONDS
+                if Operation.SCORE in self._operations:  # which needs the most memory
+                    self._run(Operation.SCORE, images)
             except (RuntimeError, MemoryError) as error:
                 if len(sizes) == 1 or fault_of(error) is not Fault.OOM:
                     raise
@@ -145,6 +159,17 @@ class Runtime:
 
     def _run(self, operation: Operation, rows: Array) -> Arrays:
         return self._executor.launch(operation, [rows], len(rows))()
+
+
+def _measure(
+    metadata: Metadata, device: torch.device, encode: Encode, decode_logits: DecodeLogits
+) -> Program | None:
+    """What SCORE does with images (B, C, H, W), None where the likelihood is not known."""
+    likelihood = Likelihood.of(metadata)
+    signs = fixed_signs(metadata.latent_dim).to(device)
+    if likelihood is None:
+        return None
+    return partial(measure, encode=encode, decode_logits=decode_logits, likelihood=likelihood, signs=signs)
 
 
 def _executor(programs: Mapping[Operation, Program], device: torch.device) -> Executor:

@@ -118,4 +118,5 @@ def _from_blocks(blocks: Tensor, block: int, dtype: torch.dtype) -> Tensor:
     rows = blocks.unflatten(3, (block, -1)).transpose(2, 3)
     # The cast alone leaves a tensor as it is that has the dtype already.
     rows = rows.to(dtype, memory_format=torch.contiguous_format).contiguous()
-    return rows.flatten(1, 2).unflatten(3, (block, -1)).flatten(2, 3).permute(0, 3, 1, 2)
+    images: Tensor = rows.flatten(1, 2).unflatten(3, (block, -1)).flatten(2, 3)
+    return images.permute(0, 3, 1, 2)

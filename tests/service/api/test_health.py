@@ -47,7 +47,7 @@ async def test_models_lists_what_is_served_with_the_limits(
     assert model["sha256"] == checkpoint.load(tiny_checkpoint).sha256
     assert model["model_version"] == model["sha256"][:12]
     assert model["quality"] == {"elbo": -1.5}
-    assert set(model["buckets"]) == {"decode", "encode", "reconstruct"}
+    assert set(model["buckets"]) == {"decode", "encode", "reconstruct", "score"}
     assert body["limits"] == {
         "max_images": 64,
         "max_body_bytes": 10 * 2**20,

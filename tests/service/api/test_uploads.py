@@ -15,7 +15,7 @@ from tests.service.api.problems import assert_problem
 
 pytestmark = pytest.mark.anyio
 
-OPERATIONS = ["/encode", "/reconstruct"]
+OPERATIONS = ["/encode", "/reconstruct", "/score"]
 IMAGES = np.stack([noise(8, 8, 3, seed) for seed in range(64)])
 FILES = [file_of(picture(image)) for image in IMAGES]
 GIF = file_of(Image.new("RGB", (8, 8)), "GIF")

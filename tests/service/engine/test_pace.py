@@ -13,9 +13,9 @@ from tests.service.engine.fakes import Clock, answers, make_batcher, make_job
 
 LIMIT = 8
 FULL = dict.fromkeys(Operation, LIMIT)
-DECODE, ENCODE, RECONSTRUCT = Operation.DECODE, Operation.ENCODE, Operation.RECONSTRUCT
+DECODE, ENCODE, RECONSTRUCT, SCORE = Operation
 # A batch takes the first, and each of its items the second.
-SECONDS = {DECODE: (0.1, 0.2), ENCODE: (0.1, 0.01), RECONSTRUCT: (0.2, 0.25)}
+SECONDS = {DECODE: (0.1, 0.2), ENCODE: (0.1, 0.01), RECONSTRUCT: (0.2, 0.25), SCORE: (0.3, 0.6)}
 
 
 def took(batch: Batch) -> float:
@@ -40,7 +40,12 @@ def work_off(batcher: Batcher, clock: Clock, num_lanes: int) -> None:
 @pytest.mark.parametrize("num_lanes", [1, 2, 4])
 @pytest.mark.parametrize(
     "backlog",
-    [{DECODE: 200}, {ENCODE: 200}, {DECODE: 64, ENCODE: 320}, {DECODE: 64, ENCODE: 64, RECONSTRUCT: 64}],
+    [
+        {DECODE: 200},
+        {ENCODE: 200},
+        {DECODE: 64, ENCODE: 320},
+        {DECODE: 64, ENCODE: 64, RECONSTRUCT: 64, SCORE: 32},
+    ],
     ids=lambda backlog: " and ".join(backlog),
 )
 def test_a_backlog_takes_as_long_as_is_said(backlog: dict[Operation, int], num_lanes: int) -> None:

@@ -1,0 +1,40 @@
+"""POST /score: how images compare with the data that a model learnt from; see service.scoring."""
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api.answers import scores
+from service.api.negotiation import SCORE_FORMS, accept, negotiate
+from service.api.service import service_of
+from service.api.uploads import read_uploads
+from service.api.work import answer, decoded_uploads, result_of
+from service.errors import InvalidValue
+from service.scoring.likelihood import shown_images
+from service.vae.operations import Operation
+from service.vae.runtime import Runtime
+
+
+async def score(request: Request) -> Response:
+    """Say how images compare with the data that the model learnt from."""
+    service = service_of(request)
+    service.check_room(request)
+    form = negotiate(accept(request), SCORE_FORMS)
+    uploads = await read_uploads(request, service.limits.max_images)
+    num_images = len(uploads.images)
+    with service.model(request, uploads.model) as model, service.places(request, model, num_images):
+        _check_can_score(model.runtime)
+        images, codec_seconds = await decoded_uploads(service, model.runtime, uploads)
+        shown = shown_images(images, model.runtime.metadata)
+        work = model.score(shown, timeout_seconds=service.timeout_seconds(request))
+        result = await result_of(request, work)
+        render = partial(scores, model.runtime, shown, result.outputs)
+        body, seconds = await service.codecs.run("encode_image", render)
+    return answer(request, body, form, result, codec_seconds + seconds)
+
+
+def _check_can_score(runtime: Runtime) -> None:
+    if Operation.SCORE not in runtime.seconds:
+        problem = f"{runtime.metadata.name} cannot score: its metadata holds no likelihood_scale"
+        raise InvalidValue(problem, param="model", code="no-likelihood-scale")
