@@ -82,7 +82,7 @@ def _config(architecture: Architecture) -> Config:
         "data.image_shape": architecture.image_shape,
         "model.latent_dim": architecture.latent_dim,
         "model.hidden_channels": architecture.hidden_channels,
-        "loss.sigma": "optimal",
+        "loss.scale": "optimal",
     }
     return load_preset("celeba-vanilla", changes=changes)
 
@@ -95,10 +95,10 @@ def _train(training: VAETraining, architecture: Architecture, *, say: Callable[[
     for step in range(architecture.num_steps):
         say(f"training the benchmark's network, step {step + 1} of {architecture.num_steps}")
         batch = images[torch.randint(len(images), (64,))]
-        noise = seeded_noise(len(batch), architecture.latent_dim, seed=step)
-        figures = training.measure(as_unit_range(batch), noise=noise)
+        noise = seeded_noise(1, len(batch), architecture.latent_dim, seed=step)
+        terms = training.measure(as_unit_range(batch), noise=noise)
         optimizer.zero_grad()
-        (figures["distortion"] + figures["rate"]).mean().backward()
+        training.objective(terms, kl_weight=1.0).backward()
         torch.nn.utils.clip_grad_norm_(training.parameters(), 1000.0)
         optimizer.step()
 

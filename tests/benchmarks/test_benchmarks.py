@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("rich")
 pytest.importorskip("lightning")
 
-from tests.benchmarks import autoscaling
+from tests.benchmarks import autoscaling, networks
 from tests.benchmarks.__main__ import main
 
 
@@ -23,6 +23,14 @@ def test_the_floor_of_a_tiny_network_is_measured_and_written(tmp_path: Path) -> 
     assert all(row["items_per_second"] > 0 for row in results["floor"]["model"])
     assert {row["form"] for row in results["floor"]["model"]} >= {"as written", "fast"}
     assert results["floor"]["codecs"]["encode_png"] > 0
+
+
+@pytest.mark.slow
+def test_networks_are_measured_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    assert networks.main(["vanilla:4,8", "residual:8,16", "--rounds", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines[:2]] == ["vanilla:4,8", "residual:8,16"]
+    assert len(lines) % (2 * len(networks.SIZES)) == 0
 
 
 @pytest.mark.parametrize(("load", "replicas"), [(0.5, 1), (2.1, 3), (6.3, 9)])
