@@ -20,9 +20,11 @@ from training.lightning_module import as_unit_range
 logger = logging.getLogger(__name__)
 
 NUM_FEATURES = 64
-NUM_STEPS = 800
+NUM_STEPS = 500
 BATCH_SIZE = 128
 LEARNING_RATE = 2e-3
+AT_A_TIME = 512
+MAX_STANDARDIZED = 10_000
 SEED = 0
 # What is stored belongs to this network and this training: raised where either changes.
 VERSION = 1
@@ -45,6 +47,10 @@ class Classifier(nn.Module):
             nn.Linear(128 * 4 * 4, NUM_FEATURES),
         )
         self.head = nn.Linear(NUM_FEATURES, num_labels)
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.zeros(NUM_FEATURES))
+        self.register_buffer("deviation", torch.ones(NUM_FEATURES))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, L) of images (B, C, H, W) in [0, 1]."""
@@ -53,8 +59,29 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """Features (N, F), before they are rectified, of uint8 images (N, C, H, W)."""
-        return torch.cat([self.body(as_unit_range(batch)) for batch in images.split(512)])
+        """Features (N, F) of uint8 images (N, C, H, W), before they are rectified.
+
+        In units in which those of the training images have mean 0 and variance 1.
+        """
+        return (self._raw_features(images) - self.mean) / self.deviation
+
+    @torch.no_grad()
+    def standardize(self, images: Tensor) -> None:
+        """Make these the units of the features of uint8 images (N, C, H, W)."""
+        features = self._raw_features(images)
+        self.mean.copy_(features.mean(dim=0))
+        self.deviation.copy_(features.std(dim=0).clamp_min(1e-6))
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits (N, L) of uint8 images (N, C, H, W)."""
+        return torch.cat([self(self._as_input(batch)) for batch in images.split(AT_A_TIME)])
+
+    def _raw_features(self, images: Tensor) -> Tensor:
+        return torch.cat([self.body(self._as_input(batch)) for batch in images.split(AT_A_TIME)])
+
+    def _as_input(self, images: Tensor) -> Tensor:
+        return as_unit_range(images.to(self.mean.device))
 
 
 def trained_classifier(
@@ -77,13 +104,14 @@ def trained_classifier(
         classifier = Classifier(images.shape[1], len(labels.names)).to(device)
     if not _load(classifier, path):
         _train(classifier, images, labels, num_steps=num_steps)
+        classifier.standardize(images[:MAX_STANDARDIZED])
         _store(classifier, path)
     return classifier.eval()
 
 
 def accuracy(classifier: Classifier, images: Tensor, labels: Labels) -> float:
     """The share of right answers: classes of uint8 images (N, C, H, W), or single attributes of them."""
-    logits = classifier.head(functional.relu(classifier.features(images))).cpu()
+    logits = classifier.logits(images).cpu()
     if labels.exclusive:
         return float((logits.argmax(dim=1) == labels.values.argmax(dim=1)).double().mean())
     return float(((logits > 0) == (labels.values > 0)).double().mean())

@@ -1,5 +1,6 @@
 """The groups of figures, each measured and set by one function, in the order in which they are measured."""
 
+import math
 from collections.abc import Callable
 
 from training.evaluate.bound import DISCRETE, bits_per_dimension, distortions
@@ -58,6 +59,7 @@ def measure_information(measurement: Measurement) -> None:
     posterior = measurement.checked_posterior()
     information = mutual_information(posterior)
     measurement.figures.set("mutual_information", information)
+    measurement.figures.protocol["mutual_information_limit"] = round(math.log(len(posterior.mu)), 6)
     for name, prior in measurement.subject.priors.items():
         gap = prior_gap(posterior, prior, information=information)
         measurement.figures.set(f"prior_gap_{name}", gap)

@@ -25,6 +25,7 @@ def measure_importance_bound(measurement: Measurement) -> None:
         partial_path(measurement), key=_key(measurement), num_images=len(measurement.shown)
     )
     missing = results.missing()
+    logger.info("importance-weighted bound: %d latents for each of %d images", num_samples, len(missing))
     num_known = len(measurement.shown) - len(missing)
     if num_known:
         logger.info("%d images are taken from %s", num_known, results.path)

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from service.checkpoint import save, without_deprecation_warning
+from service.checkpoint import as_vae, save, without_deprecation_warning
 from service.metadata import Metadata, Provenance
+from service.prior import read_prior
+from service.scoring.distribution import score_distribution
 from training.config import Config, build_config, command_line
 from training.data.batches import binarized, validation_images
 from training.data.splits import ImageSplits
@@ -62,13 +64,15 @@ def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) ->
         scripted = torch.jit.script(module)
     difference = compare(training.model, scripted, images[:NUM_COMPARED_IMAGES])
     quality = measure_quality(training, images)
-    metadata = _metadata(training.config, state, quality, difference, len(splits.train))
     changes = {
         "likelihood_scale": training.likelihood.scale(),
         "prior": "standard" if mixture is None else "fitted",
     }
+    metadata = _metadata(training.config, state, quality, difference, len(splits.train))
+    metadata = metadata.model_copy(update=changes)
+    scores = score_distribution(as_vae(scripted), images, metadata, prior=read_prior(scripted, metadata))
     try:
-        save(target, scripted, metadata.model_copy(update=changes))
+        save(target, scripted, metadata.model_copy(update={"scores": scores}))
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror or error}") from None
     _say_what_was_exported(checkpoint, target, metadata)

@@ -28,7 +28,9 @@ def test_it_learns_classes(tmp_path: Path) -> None:
     classifier = trained_classifier(images, labels, cache=tmp_path, device=CPU, num_steps=NUM_STEPS)
     others, answers = striped(200, seed=1)
     assert accuracy(classifier, others, as_classes(answers, ("across", "down"))) > 0.95
-    assert classifier.features(others).shape == (200, 64)
+    features = classifier.features(images)
+    torch.testing.assert_close(features.mean(dim=0), torch.zeros(64), atol=1e-4, rtol=0)
+    torch.testing.assert_close(features.std(dim=0), torch.ones(64), atol=1e-3, rtol=0)
 
 
 def test_it_learns_attributes_that_exclude_each_other_or_not(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_results_are_kept_as_json_and_in_the_metadata(run: Path, tmp_path: Path)
     assert results["protocol"] == {
         "dataset": "sprites", "split": "validation", "num_images": NUM_VALIDATION_IMAGES,
         "binarization_seed": None, "seed": 0, "num_importance_samples": 2, "likelihood": "gaussian",
-        "likelihood_scale": 0.25, "means": "decoded pixels",
+        "likelihood_scale": 0.25, "means": "logits", "mutual_information_limit": 2.564949,
     }  # fmt: skip
     assert results["figures"] == measurement.figures.values
     assert results["standard_errors"]["nll_iw2"] > 0
