@@ -174,11 +174,6 @@ def reconstruction_figures(
     ]
 
 
-def _base64(file: bytes) -> orjson.Fragment:
-    """A file as a JSON string, which needs no escapes."""
-    return orjson.Fragment(b'"' + base64.b64encode(file) + b'"')
-
-
 def scores(runtime: Runtime, images: UInt8Array, measured: Arrays) -> bytes:
     """Scores as JSON.
 
@@ -205,6 +200,11 @@ def scores(runtime: Runtime, images: UInt8Array, measured: Arrays) -> bytes:
         for index in range(len(images))
     ]
     return orjson.dumps({**_head(runtime), "data": data})
+
+
+def _base64(file: bytes) -> orjson.Fragment:
+    """A file as a JSON string, which needs no escapes."""
+    return orjson.Fragment(b'"' + base64.b64encode(file) + b'"')
 
 
 def _head(runtime: Runtime) -> Mapping[str, object]:

@@ -27,9 +27,12 @@ Extra = dict[str, Any]
 BINARY = {"type": "string", "format": "binary"}
 BASE64 = {"type": "string", "format": "byte", "description": "A picture file, base64 or a data URI"}
 MODEL_NAME = {"type": "string", "description": MODEL_DESCRIPTION}
-# Fields of a sample's body that stand in the query of a GET, and of an interpolation's where it is of images.
-SAMPLE_PARAMETERS = ("n", "seed", "temperature", "prior", "output_format", "return_z")
-WAY_PARAMETERS = ("steps", "mode")
+# Fields of bodies that stand in the query where there is no such body: of a GET, of an array.
+PARAMETERS = {
+    "SampleRequest": ("n", "seed", "temperature", "prior", "output_format", "return_z"),
+    "InterpolateRequest": ("steps", "mode"),
+    "MultipartReconstruct": ("return_input",),
+}
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -107,11 +110,7 @@ def components(sample_request: type[SampleRequest], latent_dim: int | None, max_
         "schemas": dict(sorted(schemas.items())),
         "parameters": {
             name: _parameter(name, schemas[body]["properties"][name])
-            for body, names in (
-                ("SampleRequest", SAMPLE_PARAMETERS),
-                ("InterpolateRequest", WAY_PARAMETERS),
-                ("MultipartReconstruct", ("return_input",)),
-            )
+            for body, names in PARAMETERS.items()
             for name in names
         },
         "headers": dict(HEADERS),

@@ -5,7 +5,7 @@ The routes read their bodies themselves, so FastAPI cannot know them; these are 
 
 from fastapi.routing import APIRoute
 
-from service.api.components import BINARY, SAMPLE_PARAMETERS, WAY_PARAMETERS, Extra, headers, reference
+from service.api.components import BINARY, PARAMETERS, Extra, headers, reference
 from service.api.deadline import MAX_MILLISECONDS, MIN_MILLISECONDS, TIMEOUT_HEADER
 from service.api.descriptions import Health, ModelDescription, ModelsAnswer
 from service.api.errors import MEDIA_TYPE, STATUSES
@@ -166,7 +166,7 @@ _DECODE_IN = {
 SAMPLE = _operation(_SAMPLE_IN, _images_out("The images", "X-Seed"))
 GET_SAMPLE: Extra = {
     "openapi_extra": {
-        "parameters": [TIMEOUT, MODEL_IN_QUERY, IF_NONE_MATCH, *map(_parameter, SAMPLE_PARAMETERS)],
+        "parameters": [TIMEOUT, MODEL_IN_QUERY, IF_NONE_MATCH, *map(_parameter, PARAMETERS["SampleRequest"])],
         "responses": {
             "200": _images_out("The images; where the query has a seed, with an ETag", "X-Seed", "ETag"),
             "304": {"description": "The caller has it", "headers": headers("ETag")},
@@ -186,7 +186,7 @@ RECONSTRUCT = _operation(
 INTERPOLATE = _operation(
     _INTERPOLATE_IN,
     _images_out("The images on the way, both ends among them"),
-    *map(_parameter, (*WAY_PARAMETERS, "output_format")),
+    *map(_parameter, (*PARAMETERS["InterpolateRequest"], "output_format")),
 )
 SCORE = _operation(_images_in("Images"), _SCORES_OUT)
 LIVE = _probe("It should go on", "It should be started again")

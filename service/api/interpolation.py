@@ -16,7 +16,7 @@ from service.api.answers import Images
 from service.api.bodies import end
 from service.api.negotiation import image_form
 from service.api.query import with_query
-from service.api.sampling import Drawing, chosen_prior
+from service.api.sampling import chosen_prior, drawn_latents
 from service.api.schemas import (
     InterpolateOptions,
     InterpolateRequest,
@@ -101,7 +101,7 @@ def _given_ends(asked: InterpolateRequest, runtime: Runtime) -> Ends:
         given = end(value, name, latent_dim)
         if isinstance(given, int):
             provenance |= {name: f"seed {given}", "prior": prior}
-            given = Drawing(1, given, prior, 1.0, asked.output_format).latents(runtime)[0]
+            given = drawn_latents(runtime, prior, seed=given)[0]
         else:
             provenance[name] = "z"
         z.append(given)

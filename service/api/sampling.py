@@ -34,7 +34,7 @@ class Drawing:
     prior: Prior
     temperature: float
     output_format: str
-    return_z: bool = False
+    return_z: bool
 
     @classmethod
     def of(cls, asked: SampleRequest, runtime: Runtime) -> "Drawing":
@@ -50,13 +50,7 @@ class Drawing:
 
     def latents(self, runtime: Runtime) -> Float32Array:
         """Latents, float32 (N, D)."""
-        return draw_latents(
-            runtime.prior if self.prior == "fitted" else None,
-            runtime.metadata.latent_dim,
-            seed=self.seed,
-            num=self.num,
-            temperature=self.temperature,
-        )
+        return drawn_latents(runtime, self.prior, seed=self.seed, num=self.num, temperature=self.temperature)
 
 
 async def sample(request: Request) -> Response:
@@ -111,6 +105,15 @@ def chosen_prior(runtime: Runtime, asked: Prior | None) -> Prior:
         problem = f"prior must be 'standard', got 'fitted': {runtime.metadata.name} holds no fitted prior"
         raise InvalidValue(problem, param="prior", code="prior-not-there")
     return asked or runtime.metadata.prior
+
+
+def drawn_latents(
+    runtime: Runtime, prior: Prior, *, seed: int, num: int = 1, temperature: float = 1.0
+) -> Float32Array:
+    """Latents of a seed, float32 (N, D), from a prior that the model has; see draw_latents."""
+    mixture = runtime.prior if prior == "fitted" else None
+    latent_dim = runtime.metadata.latent_dim
+    return draw_latents(mixture, latent_dim, seed=seed, num=num, temperature=temperature)
 
 
 async def _draw(request: Request, model: Engine, drawing: Drawing, form: Form) -> Response:

@@ -36,5 +36,6 @@ async def score(request: Request) -> Response:
 
 def _check_can_score(runtime: Runtime) -> None:
     if Operation.SCORE not in runtime.seconds:
-        problem = f"{runtime.metadata.name} cannot score: its metadata holds no likelihood_scale"
-        raise InvalidValue(problem, param="model", code="no-likelihood-scale")
+        missing = "likelihood_scale" if runtime.metadata.likelihood else "likelihood"
+        problem = f"{runtime.metadata.name} cannot score: its metadata holds no {missing}"
+        raise InvalidValue(problem, param="model", code="no-likelihood")

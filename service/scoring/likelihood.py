@@ -5,7 +5,6 @@ Shapes: B batch, N images, C channels, H height, W width.
 
 import dataclasses
 import math
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from service.checkpoint import UInt8Array
+from service.metadata import Likelihood as LikelihoodName
 from service.metadata import Metadata
 
 LEVELS = 255
@@ -30,20 +30,18 @@ class Likelihood:
             which has none.
     """
 
-    kind: Literal["gaussian", "bernoulli", "discretized_logistic"]
+    kind: LikelihoodName
     scale: float
 
     @classmethod
     def of(cls, metadata: Metadata) -> "Likelihood | None":
-        """That of a checkpoint; None where it does not say how wide it is."""
-        if metadata.likelihood == "bernoulli":
-            return cls("bernoulli", 1.0)
-        scale = metadata.likelihood_scale
-        if scale is None and metadata.likelihood == "gaussian":
+        """That of a checkpoint; None where it does not say which it is, or how wide."""
+        kind, scale = metadata.likelihood, metadata.likelihood_scale
+        if kind == "bernoulli":
+            return cls(kind, 1.0)
+        if scale is None and kind == "gaussian":
             scale = metadata.quality.get("sigma")
-        if metadata.likelihood is None or not scale or scale <= 0:
-            return None
-        return cls(metadata.likelihood, scale)
+        return cls(kind, scale) if kind and scale and scale > 0 else None
 
     def nll(self, images: Tensor, logits: Tensor) -> Tensor:
         """-log p(x|z) in nats, (B,), of images (B, C, H, W) in [0, 1] under logits of the same shape.
