@@ -464,3 +464,20 @@ def test_models_are_chosen_and_shown_by_what_they_have(open_playground: Open, tm
         line = playground.copied("samples")
         assert "/sample?model=second" in line
         assert '"prior":"standard"' in line
+
+
+def test_an_image_is_scored_where_the_model_can(open_playground: Open, photo: bytes, tmp_path: Path) -> None:
+    tiny_vae.save(tmp_path / "first.pt", name="first")
+    tiny_vae.save(tmp_path / "second.pt", name="second", likelihood_scale=None)
+    with LiveServer("--checkpoint", str(tmp_path)) as live:
+        playground = open_playground(live.url, **DESKTOP)
+        playground.wait_for_samples()
+        playground.drop(photo, "photo.jpg", "image/jpeg")
+        expect(playground.find("#score")).to_be_visible()
+        answer = httpx.post(f"{live.url}/score", content=photo, headers={"content-type": "image/jpeg"})
+        (item,) = answer.json()["data"]
+        elbo = f"{item['elbo']:,.0f}" if abs(item["elbo"]) >= 100 else f"{item['elbo']:.3g}"
+        expect(playground.find("#score")).to_contain_text(elbo.replace("-", "−"))
+        playground.find("#model").select_option("second")
+        expect(playground.find("#score")).to_be_hidden()
+        expect(playground.find("#losses")).to_be_visible()

@@ -40,11 +40,6 @@ export class Api {
     return (await this.#ask("GET", new URL("models", document.baseURI).href, {})).json();
   }
 
-  async has(path) {
-    this.paths ??= (await (await this.#ask("GET", new URL(".", document.baseURI).href, {})).json()).paths;
-    return this.paths.includes(`/${path}`);
-  }
-
   /** Call an operation with a JSON body, given as text since seeds are too long for JavaScript's numbers. */
   async json(path, text) {
     return (await this.#post(path, text, JSON_TYPE, JSON_TYPE)).json();

@@ -64,9 +64,7 @@ export class Between {
     if (!a || !b) return;
     const asked = { from: a.z, to: b.z, steps: Number(byId("steps").value), mode: byId("mode").value };
     const body = JSON.stringify(asked);
-    const answer = (await this.#api.has("interpolate"))
-      ? await this.#api.json("interpolate", body)
-      : await this.#api.json("decode", JSON.stringify({ z: rowsBetween(asked) }));
+    const answer = await this.#api.json("interpolate", body);
     const [width, height] = answer.size.split("x").map(Number);
     await this.#show(answer.data, height, width);
     allIsWell();
@@ -118,17 +116,4 @@ export class Between {
     };
     this.#player = requestAnimationFrame(step);
   }
-}
-
-function rowsBetween({ from, to, steps, mode }) {
-  const dot = (x, y) => x.reduce((sum, number, i) => sum + number * y[i], 0);
-  const angle = Math.acos(Math.min(1, Math.max(-1, dot(from, to) / Math.sqrt(dot(from, from) * dot(to, to)))));
-  return Array.from({ length: steps }, (_, i) => {
-    const t = i / (steps - 1);
-    const isStraight = mode === "linear" || Math.sin(angle) < 1e-6;
-    const [one, other] = isStraight
-      ? [1 - t, t]
-      : [Math.sin((1 - t) * angle) / Math.sin(angle), Math.sin(t * angle) / Math.sin(angle)];
-    return from.map((number, j) => one * number + other * to[j]);
-  });
 }

@@ -47,7 +47,7 @@ class Page {
     this.#holds.letGo();
     this.#latent.start(metadata);
     this.#between.start(limits);
-    this.#yours.start(limits);
+    this.#yours.start(metadata, limits);
     byId("main").hidden = false;
     await this.#samples.start(metadata, limits);
     if (!this.#samples.first) return;

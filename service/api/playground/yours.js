@@ -13,6 +13,7 @@ const AMPLIFICATION = 4;
 export class Yours {
   #api;
   #limits = null;
+  #canScore = false;
   #file = null;
   #mu = [];
   #look = latest((file) => this.#see(file), complain);
@@ -40,7 +41,8 @@ export class Yours {
   }
 
   /** Begin with a model: the image that is there is looked at again. */
-  start(limits) {
+  start({ buckets }, limits) {
+    this.#canScore = "score" in buckets;
     this.#limits = limits;
     if (this.#file) this.show(this.#file);
   }
@@ -57,10 +59,10 @@ export class Yours {
     if (file.size > max) {
       throw new Refusal(`The file has ${megabytes(file.size)}, and at most ${megabytes(max)} are taken.`, 413);
     }
-    const [{ data: [posterior] }, { data: [item] }, score] = await Promise.all([
+    const [{ data: [posterior] }, { data: [item] }, scores] = await Promise.all([
       this.#api.send("encode", file),
       this.#api.send("reconstruct", file, { return_input: true }),
-      this.#score(file),
+      this.#canScore ? this.#api.send("score", file) : null,
     ]);
     this.#file = file;
     this.#mu = posterior.mu;
@@ -70,21 +72,10 @@ export class Yours {
     drawBars(byId("mu"), "mu", posterior.mu);
     drawBars(byId("log-var"), "log_var", posterior.log_var);
     showLosses(item);
-    showScore(score);
+    showScore(scores?.data[0]);
     byId("seen").hidden = false;
     say(`${file.name} is encoded and reconstructed`);
     this.#showCurl(file);
-  }
-
-  /** The anomaly score of a file, null where the model has none. */
-  async #score(file) {
-    if (!(await this.#api.has("score"))) return null;
-    try {
-      return (await this.#api.send("score", file)).data[0];
-    } catch (error) {
-      if (error.status === 404 || error.status === 422) return null;
-      throw error;
-    }
   }
 
   #showCurl(file) {
@@ -123,12 +114,12 @@ function showLosses({ mse, psnr, kl }) {
 }
 
 function showScore(score) {
-  byId("score").hidden = score === null;
-  if (score === null) return;
+  byId("score").hidden = !score;
+  if (!score) return;
   byId("score").replaceChildren(
+    fact("anomaly", score.anomaly, "", "how strange it is: 3 is usual, each 1 more e times as rare"),
+    fact("percentile", score.percentile, "%", "of its validation images are less strange"),
     fact("elbo", score.elbo, "nats", "how likely the model finds it, at least"),
-    fact("anomaly", score.anomaly, "", "how unlike its training images"),
-    fact("percentile", score.percentile, "%", "of validation images look less unusual"),
   );
 }
 

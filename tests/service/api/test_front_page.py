@@ -21,7 +21,9 @@ TYPES = {
 FILES = sorted(path.name for path in FOLDER.iterdir())
 
 
-@pytest.mark.parametrize("accept", [BROWSER["accept"], "text/html", "text/*;q=0.9, application/json;q=0.8"])
+@pytest.mark.parametrize(
+    "accept", [BROWSER["accept"], "text/html", "text/*;q=0.9, application/json;q=0.8", "text/html, */*"]
+)
 async def test_a_browser_gets_the_playground(client: httpx.AsyncClient, accept: str) -> None:
     answer = await client.get("/", headers={"accept": accept})
     assert answer.status_code == 200

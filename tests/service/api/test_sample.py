@@ -73,6 +73,8 @@ async def test_json_says_the_z_of_each_image_where_that_is_asked_for(client: htt
     again = await client.post("/decode", json={"z": z})
     for file, other in zip(files_of(again), files_of(answer), strict=True):
         np.testing.assert_array_equal(pixels_of(file), pixels_of(other))
+    got = await client.get("/sample", params={**asked, "return_z": "true"})
+    assert [item["z"] for item in got.json()["data"]] == z
     plain = await client.post("/sample", json=asked)
     assert all("z" not in item for item in plain.json()["data"])
 
