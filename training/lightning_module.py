@@ -88,7 +88,9 @@ class VAETraining(lightning.LightningModule):
         terms = self.measure(images, noise=seeded_noise(*shape, seed=batch_index).to(images.device))
         figures = {"loss": self.objective(terms, kl_weight=self.config.loss.kl_weight), **self.figures(terms)}
         means = {f"val/{name}": value for name, value in figures.items()}
-        self.log_dict(means, batch_size=len(images), on_epoch=True, sync_dist=True)
+        # A float: of whole numbers Lightning cuts off what the mean over processes has behind the point.
+        num_images: Any = float(len(images))
+        self.log_dict(means, batch_size=num_images, on_epoch=True, sync_dist=True)
         return terms.mu
 
     def measure(self, images: Tensor, *, noise: Tensor, shown: Tensor | None = None) -> Terms:

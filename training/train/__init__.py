@@ -8,7 +8,7 @@ from typing import Literal
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
 from training.config import Config
@@ -18,6 +18,7 @@ from training.errors import RunStopped
 from training.export import export_checkpoint
 from training.lightning_module import VAETraining
 from training.train.averaging import MovingAverage
+from training.train.best_checkpoints import BestCheckpoints
 from training.train.callbacks import EpochReport, LearningRateOfConfig, StepSeeds
 from training.train.collapse import CollapseWatch
 from training.train.endings import told_how_to_export, told_in_one_line
@@ -26,7 +27,7 @@ from training.train.images import RunImages
 from training.train.last_checkpoint import LastCheckpoint
 from training.train.processes import accelerator, processes
 from training.train.resuming import check_resumable
-from training.train.run_folder import LOSS_IN_NAME, RunFolder
+from training.train.run_folder import RunFolder
 from training.train.tensorboard import Figures
 from training.train.whole_files import WholeCheckpoints
 
@@ -117,7 +118,7 @@ def _trainer(config: Config, *, images: RunImages, folder: RunFolder) -> lightni
         precision=_precision(config),
         max_epochs=config.optimizer.epochs,
         callbacks=[
-            _best_two(folder),
+            BestCheckpoints(folder),
             LastCheckpoint(folder, every_seconds=60 * config.machine.save_minutes),
             StepSeeds(config.seed),
             LearningRateOfConfig(config.optimizer.learning_rate),
@@ -159,15 +160,3 @@ def _averages(config: Config) -> list[lightning.Callback]:
     # The last of the callbacks: those before it see the averaged weights at the end of a validation.
     decay = config.optimizer.ema_decay
     return [] if decay is None else [MovingAverage(decay)]
-
-
-def _best_two(folder: RunFolder) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        folder.checkpoints,
-        filename=f"epoch{{epoch:03d}}{LOSS_IN_NAME}{{val/loss:.3f}}",
-        auto_insert_metric_name=False,
-        monitor="val/loss",
-        save_top_k=2,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,  # an epoch that is trained again after kill -9 replaces its checkpoint
-    )
