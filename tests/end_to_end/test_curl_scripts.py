@@ -29,6 +29,12 @@ def upload(tmp_path: Path) -> Path:
     return path
 
 
+def cells_of(path: Path) -> np.ndarray:
+    """The pictures of a 3x3 sheet: (9, height, width)."""
+    sheet = pixels_of(path.read_bytes()).astype(int)
+    return sheet.reshape(3, SIDE, 3, SIDE).swapaxes(1, 2).reshape(9, SIDE, SIDE)
+
+
 def test_sample_prints_four_images(run_script: RunScript) -> None:
     body = json.loads(run_script("sample"))
     assert body["seed"] == 42
@@ -115,7 +121,7 @@ def test_encode_raw_says_what_a_file_is_by_its_name(
 
 @pytest.mark.parametrize(
     "name",
-    ["encode", "encode_base64", "encode_raw", "encode_npy", "reconstruct", "reconstruct_json"],
+    ["encode", "encode_base64", "encode_raw", "encode_npy", "reconstruct", "reconstruct_json", "score"],
 )
 def test_without_a_file_a_sample_is_sent(run_script: RunScript, tmp_path: Path, name: str) -> None:
     assert run_script(name)
@@ -134,6 +140,36 @@ def test_reconstruct_json_prints_how_well_a_file_came_back(run_script: RunScript
     assert item["mse"] > 0
     assert item["psnr"] == pytest.approx(-10 * math.log10(item["mse"]), rel=1e-4)
     assert item["kl"] > 0
+
+
+def test_score_prints_the_anomaly_of_a_file(run_script: RunScript, upload: Path) -> None:
+    (noise_,) = json.loads(run_script("score", str(upload)))["data"]
+    assert noise_["elbo"] == pytest.approx(-noise_["rate"] - noise_["distortion"], rel=1e-5)
+    (sample,) = json.loads(run_script("score"))["data"]
+    assert sample["mse"] < noise_["mse"]
+    assert sample["elbo"] > noise_["elbo"]
+
+
+def test_interpolate_writes_the_way_from_one_seed_to_another(run_script: RunScript, tmp_path: Path) -> None:
+    run_script("interpolate")
+    cells = cells_of(tmp_path / "interpolation.png")
+    assert len({cell.tobytes() for cell in cells}) == 9
+    run_script("interpolate", "2", "1")
+    np.testing.assert_array_equal(cells_of(tmp_path / "interpolation.png")[::-1], cells)
+
+
+def test_interpolate_pictures_goes_from_one_file_to_another(
+    run_script: RunScript, upload: Path, tmp_path: Path
+) -> None:
+    run_script("interpolate_pictures")
+    samples_ = cells_of(tmp_path / "interpolation.png")
+    assert {"from.png", "to.png"} <= {path.name for path in tmp_path.iterdir()}
+    run_script("reconstruct", "from.png")
+    first = pixels_of((tmp_path / "reconstruction.png").read_bytes())[..., 0].astype(int)
+    assert np.abs(samples_[0] - first).max() <= 1
+    run_script("interpolate_pictures", str(upload), "to.png")
+    assert upload.read_bytes() == file_of(picture(noise(SIDE, SIDE, 1)))
+    np.testing.assert_array_equal(cells_of(tmp_path / "interpolation.png")[-1], samples_[-1])
 
 
 def test_decode_npy_writes_the_picture_of_its_file_and_without_one_of_zeros(

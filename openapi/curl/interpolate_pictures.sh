@@ -1,0 +1,21 @@
+#!/bin/sh
+# Nine images on the way from one picture file ($1) to another ($2; without them, two samples), interpolation.png.
+set -eu
+BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
+OUT_DIR=${OUT_DIR:-.}
+
+if [ $# -ge 2 ]; then
+    from=$1 to=$2
+else
+    from=$OUT_DIR/from.png to=$OUT_DIR/to.png
+    curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/sample?seed=1" \
+        -H 'Accept: image/png' -o "$from"
+    curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/sample?seed=2" \
+        -H 'Accept: image/png' -o "$to"
+fi
+
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/interpolate" \
+    -H 'Accept: image/png' \
+    -F "image=@$from" -F "image=@$to" -F steps=9 \
+    -o "$OUT_DIR/interpolation.png"
+echo "$OUT_DIR/interpolation.png"
