@@ -98,10 +98,10 @@ class Metadata(_Frozen):
     pixel range [0, 1]; a Bernoulli likelihood has none. Without a `likelihood` nobody knows it, and no
     likelihood of an image can be told. `prior` says what to draw from: "fitted" means that
     the module holds a mixture, see service.checkpoint. `quality` holds measured figures of the validation or
-    test split, one name each, nats for elbo, rate and distortion, pixels in [0, 1] for mse, and how many images
-    they are of once they were evaluated (num_test_images or num_validation_images); `unit_kl` is the mean
-    KL divergence of each latent unit in nats, whose sum is the rate; `scores` says how the scores of single
-    validation images are distributed. `export_difference` is the
+    test split, one name each, nats for elbo, rate and distortion, pixels in [0, 1] for mse, and how many
+    images they are of once they were evaluated (num_test_images or num_validation_images); `unit_kl` is the
+    mean KL divergence of each latent unit in nats, whose sum is the rate; `scores` says how the scores of
+    single validation images are distributed. `export_difference` is the
     largest difference between the eager network and the exported module on real images.
     """
 

@@ -477,7 +477,7 @@ def test_an_image_is_scored_where_the_model_can(open_playground: Open, photo: by
         answer = httpx.post(f"{live.url}/score", content=photo, headers={"content-type": "image/jpeg"})
         (item,) = answer.json()["data"]
         elbo = f"{item['elbo']:,.0f}" if abs(item["elbo"]) >= 100 else f"{item['elbo']:.3g}"
-        expect(playground.find("#score")).to_contain_text(elbo.replace("-", "−"))
+        expect(playground.find("#score")).to_contain_text(elbo.replace("-", "\N{MINUS SIGN}"))
         playground.find("#model").select_option("second")
         expect(playground.find("#score")).to_be_hidden()
         expect(playground.find("#losses")).to_be_visible()
