@@ -139,7 +139,12 @@ class App(FastAPI):
             )
             sizes = {engine.runtime.metadata.latent_dim for engine in service.models}
             latent_dim = sizes.pop() if len(sizes) == 1 else None
-            document["components"] = components(service.sample_request, latent_dim, service.limits.max_images)
+            document["components"] = components(
+                service.sample_request,
+                latent_dim,
+                service.limits.max_images,
+                has_fitted_prior=any(engine.runtime.prior for engine in service.models),
+            )
             document["security"] = security(self.state.keys is not None)
             self.openapi_schema = document
         return self.openapi_schema

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from service.api.arrays import read_npy
 from service.api.negotiation import media_type
 from service.api.query import with_query
-from service.api.schemas import DecodeRequest, out_of_range, shown, validated
+from service.api.schemas import DecodeRequest, ImageOptions, out_of_range, shown, validated
 from service.checkpoint import Float32Array
 from service.errors import BadBody, InvalidValue, UnsupportedMediaType
 from service.vae.noise import MAX_SEED
@@ -73,7 +73,7 @@ async def read_latents(request: Request) -> DecodeRequest:
         content = await read_json(request)
     else:
         raise unsupported(sent_as, (JSON, NPY))
-    return validated(DecodeRequest, with_query(request, content, ["output_format"]))
+    return validated(DecodeRequest, with_query(request, content, ImageOptions))
 
 
 def latents(rows: object, latent_dim: int, max_images: int) -> Float32Array:

@@ -73,13 +73,16 @@ def headers(*names: str) -> Extra:
     }
 
 
-def components(sample_request: type[SampleRequest], latent_dim: int | None, max_images: int) -> Extra:
+def components(
+    sample_request: type[SampleRequest], latent_dim: int | None, max_images: int, *, has_fitted_prior: bool
+) -> Extra:
     """Everything that the routes refer to.
 
     Args:
         sample_request: With this server's limits.
         latent_dim: Of the models, None where they differ in it.
         max_images: In a request.
+        has_fitted_prior: Whether any of the models can draw from one.
     """
     interpolate_request, interpolate_options = interpolate_bodies(max_images)
     schemas = {
@@ -101,6 +104,9 @@ def components(sample_request: type[SampleRequest], latent_dim: int | None, max_
     if latent_dim is not None:
         row.update(minItems=latent_dim, maxItems=latent_dim)
     schemas["DecodeRequest"]["properties"]["z"].update(items=row, minItems=1, maxItems=max_images)
+    if not has_fitted_prior:
+        for body in ("SampleRequest", "InterpolateRequest"):
+            schemas[body]["properties"]["prior"]["anyOf"][0] = {"type": "string", "const": "standard"}
     for end in ("from", "to"):
         field = schemas["InterpolateRequest"]["properties"][end]
         field["anyOf"] = [{"type": "integer", "minimum": 0, "maximum": MAX_SEED}, row]

@@ -83,7 +83,7 @@ async def _read(request: Request, max_images: int) -> tuple[InterpolateOptions, 
     whole, options = interpolate_bodies(max_images)
     found = await read_pair(request)
     if not isinstance(found, Uploads):
-        asked = validated(whole, with_query(request, found, options.model_fields))
+        asked = validated(whole, with_query(request, found, options))
         return asked, asked
     known = ["images", *options.model_fields, "model"]
     for name in found.fields:

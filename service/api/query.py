@@ -1,11 +1,12 @@
 """Values that stand in the query of a request, or as text in a form: read as JSON would read them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
-from service.api.schemas import shown
+from service.api.schemas import shown, validated
 from service.errors import InvalidValue
 
 # A number as JSON writes it, of no more digits than the largest seed has.
@@ -36,16 +37,14 @@ def query_fields(request: Request) -> Mapping[str, float | bool | str]:
     return found
 
 
-def with_query(request: Request, content: object, names: Iterable[str]) -> object:
-    """The fields of a body, and with them those of the names that stand in the query.
+def with_query(request: Request, content: object, options: type[BaseModel]) -> object:
+    """The fields of a body, and those of its options that it does not hold and the query does.
 
     Raises:
-        InvalidValue: A field is one in the body and another in the query.
+        InvalidValue: An option in the query is wrong, needed or not.
     """
-    found = {name: value for name, value in query_fields(request).items() if name in names}
+    found = {name: value for name, value in query_fields(request).items() if name in options.model_fields}
     if not isinstance(content, Mapping) or not found:
         return content
-    for name, value in found.items():
-        if content.get(name, value) != value:
-            raise InvalidValue(f"{name} is one in the body and another in the query", param=name)
-    return {**content, **found}
+    validated(options, found)
+    return {**found, **content}

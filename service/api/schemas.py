@@ -67,21 +67,25 @@ class SampleRequest(_Body):
     model: str | None = Field(None, max_length=64, description=MODEL_DESCRIPTION)
 
 
-class DecodeRequest(_Body):
+class ImageOptions(_Body):
+    """What may be asked of images in an answer."""
+
+    output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
+
+
+class DecodeRequest(ImageOptions):
     """Latents to decode."""
 
     # Not validated here but as one array, in bodies.latents.
     z: SkipValidation[list[list[float]]] = Field(description="One row of latent_dim numbers an image")
-    output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
     model: str | None = Field(None, max_length=64, description=MODEL_DESCRIPTION)
 
 
-class InterpolateOptions(_Body):
+class InterpolateOptions(ImageOptions):
     """How to get from one image to another."""
 
     steps: Integer = Field(DEFAULT_STEPS, ge=2, description=STEPS_DESCRIPTION)
     mode: Mode = Field("slerp", description="Turning at a steady angle, or straight")
-    output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
 
 
 class InterpolateRequest(InterpolateOptions):
@@ -96,10 +100,9 @@ class InterpolateRequest(InterpolateOptions):
     model: str | None = Field(None, max_length=64, description=MODEL_DESCRIPTION)
 
 
-class ReconstructOptions(_Body):
+class ReconstructOptions(ImageOptions):
     """What may go with the images of /reconstruct."""
 
-    output_format: OutputFormat = Field("png", description=FORMAT_DESCRIPTION)
     return_input: StrictBool = Field(
         False, description="Whether JSON shows each image also as the network saw it, cropped and resized"
     )

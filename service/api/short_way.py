@@ -29,16 +29,23 @@ class ShortWay:
     def __init__(self, app: ASGIApp, operations: Mapping[tuple[str, str], Endpoint]) -> None:
         self._app = app
         self._operations = operations
+        self._methods: dict[str, list[str]] = {}
+        for method, path in sorted(operations):
+            self._methods.setdefault(path, []).append(method)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        endpoint = scope["type"] == "http" and self._operations.get((scope["method"], scope["path"]))
-        if not endpoint or "fastapi.telemetry" in scope:  # a traced request's span is named by the framework
+        if scope["type"] != "http" or scope["path"] not in self._methods:
+            await self._app(scope, receive, send)
+            return
+        endpoint = self._operations.get((scope["method"], scope["path"]))
+        if endpoint and "fastapi.telemetry" in scope:  # a traced request's span is named by the framework
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
         try:
-            response = await endpoint(request)
+            # The framework would name the methods of one route only, where several have the path.
+            response = await endpoint(request) if endpoint else await self._refuse(request)
         except ServiceError as error:
             response = await answer_service_error(request, error)
         except HTTPException as error:
@@ -52,3 +59,7 @@ class ShortWay:
             await response(scope, receive, send)
             raise
         await response(scope, receive, send)
+
+    async def _refuse(self, request: Request) -> Response:
+        allowed = ", ".join(self._methods[request.scope["path"]])
+        return await answer_http_error(request, HTTPException(405, headers={"Allow": allowed}))

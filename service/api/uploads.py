@@ -119,7 +119,7 @@ def upload_options(request: Request, uploads: Uploads, options: type[Body]) -> B
         InvalidValue: Naming the first field that is wrong.
     """
     named = {name: uploads.fields[name] for name in options.model_fields if name in uploads.fields}
-    return validated(options, with_query(request, named, options.model_fields))
+    return validated(options, with_query(request, named, options))
 
 
 def _pixel_uploads(content: bytes, counts: range) -> Uploads:

@@ -262,7 +262,7 @@ async def test_405_an_unknown_method(client: httpx.AsyncClient, row: Row, method
         return
     answer = await client.request(method, path)
     assert_problem(answer, 405)
-    assert "POST" in answer.headers["allow"]
+    assert answer.headers["allow"] == ("GET, HEAD, POST" if path == "/sample" else "POST")
 
 
 @every_post
