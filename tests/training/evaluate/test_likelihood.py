@@ -32,7 +32,7 @@ def test_the_others_are_what_the_metadata_name() -> None:
 
 def test_a_likelihood_without_a_scale_is_refused() -> None:
     with pytest.raises(NotComputable, match="no likelihood_scale of its gaussian likelihood"):
-        likelihood_from(tiny_vae.metadata(), has_logits=True)
+        likelihood_from(tiny_vae.metadata(likelihood_scale=None), has_logits=True)
 
 
 def test_a_bernoulli_likelihood_of_decoded_pixels_is_refused_with_the_reason() -> None:
