@@ -84,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> None:
     config, runs = _config_and_runs(options)
-    exported = train(config, runs=runs, resume=options.resume is not None)
+    is_begun = options.go_on and RunFolder(runs / config.name).last.exists()
+    exported = train(config, runs=runs, resume=options.resume is not None or is_begun)
     if exported is not None:
         _say_how_to_serve(exported)
 
@@ -205,7 +206,17 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="change any other key; see below")
     add("--name", metavar="NAME", help="of the run folder and the checkpoint (default: the preset's)")
     add("--runs", metavar="DIR", type=Path, default=Path("runs"), help="folder of all runs (default: runs)")
-    add("--resume", metavar="RUN", nargs="?", const="", help="go on from last.ckpt of this run folder")
+    begun = parser.add_mutually_exclusive_group()
+    begun.add_argument(
+        "--resume", metavar="RUN", nargs="?", const="", help="go on from last.ckpt of this run folder"
+    )
+    begun.add_argument(
+        "--continue",
+        dest="go_on",
+        action="store_true",
+        help="go on with the run of this name where there is one, else start it: for schedulers, which start "
+        "the same command again",
+    )
     add("--debug", action="store_true", help="show the traceback of an error")
     parser.set_defaults(command=_train)
 

@@ -35,6 +35,18 @@ def test_train_trains_exports_and_prints_the_command_that_serves(
         (["train", "--resume"], "nothing to resume"),
         (["train", "--resume", "--latent", "3"], "model.latent_dim cannot be changed in a resumed run"),
         (["train", "--epochs", "x"], "optimizer.epochs"),
+        (["train", "--set", "optimizer.epochs=["], "'[' is no value that YAML knows"),
+        (["train", "--set", "model.architecture=vanila"], "model.architecture: Input should be 'vanilla'"),
+        (
+            ["train", "--set", "loss.scale=big"],
+            "loss.scale: Input should be a valid number, unable to parse string as a number, or: "
+            "Input should be 'optimal' or 'learned'",
+        ),
+        (
+            ["train", "--set", "data.preprocessing.crop=sqare"],
+            "data.preprocessing.crop: Input should be 'none'",
+        ),
+        (["train", "--data", "/proc/version"], "the data folder /proc/version is a file, not a folder"),
         (["export", "nowhere.ckpt"], "nowhere.ckpt cannot be read"),
         (["export", "."], "holds no finished epoch"),
         (["report", "nowhere"], "nowhere does not exist; a run is a folder in runs/"),
@@ -53,6 +65,19 @@ def test_an_error_is_one_line_with_the_remedy(
     printed = capsys.readouterr().err.strip()
     assert message in printed
     assert printed.count("\n") == 0
+
+
+def test_continue_starts_a_run_and_goes_on_with_it_when_it_is_started_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--continue", "--runs", str(tmp_path), *TINY]
+    assert main(command) == 0
+    assert "going on" not in capsys.readouterr().err
+    assert main(command) == 0
+    assert "going on with sprites" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["sprites"]
+    assert main([*command, "--latent", "3"]) == 1
+    assert "was trained with model.latent_dim = 2, not 3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["train", "export", "evaluate", "report"])

@@ -25,6 +25,6 @@ def check_resumable(folder: RunFolder, *, config: Config) -> None:
     for key, value in leaves(config.model_dump(mode="json")):
         if key != "name" and not may_change(key) and stored.get(key) != value:
             raise ConfigError(
-                f"{folder.last} was trained with {key} = {stored.get(key)}, and {folder.config} has {value}: "
+                f"{folder.last} was trained with {key} = {stored.get(key)}, not {value}: "
                 "it is not of this run"
             )

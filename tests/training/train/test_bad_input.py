@@ -129,7 +129,7 @@ def test_a_checkpoint_of_another_run_is_refused_by_its_first_difference(
     other = changed(tiny_config, {"model.latent_dim": 5, "prior.components": 0, "name": "other"})
     train(other, runs=tmp_path)
     shutil.copy(tmp_path / "other/checkpoints/last.ckpt", runs / "sprites/checkpoints/last.ckpt")
-    with pytest.raises(ConfigError, match=r"last\.ckpt was trained with model\.latent_dim = 5, .* has 3"):
+    with pytest.raises(ConfigError, match=r"last\.ckpt was trained with model\.latent_dim = 5, not 3"):
         resumed(runs)
 
 
