@@ -1,6 +1,7 @@
 """What tests share: a device, a tiny real checkpoint, an app in this process, a live server, real data."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -53,6 +54,14 @@ def _no_settings_from_outside() -> Iterator[None]:
         ]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Tests press Ctrl-C, which whatever a shell runs in the background ignores, and all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ async def test_a_sheet_and_a_zip_are_given_too(client: httpx.AsyncClient) -> Non
         ('{"z": [[1, 2, 3, 1e400]]}', 422, None, "number"),
         ('{"z": [[1, 2, 3, NaN]]}', 422, None, "NaN"),
         ('{"z": [[1, 2, 3, -Infinity]]}', 422, None, "-Infinity"),
-        ('{"z": [[1, 2, 3, 4]], "n": 1}', 422, "n", "there are z"),
+        ('{"z": [[1, 2, 3, 4]], "n": 1}', 422, "n", "there are output_format, z"),
         ('{"z": [[1, 2, 3, 4]], "output_format": "bmp"}', 422, "output_format", "png"),
         ('{"z": [[1, 2, 3, 4]], "model": "other"}', 404, "model", "tiny"),
         ("", 422, "z", "list"),
