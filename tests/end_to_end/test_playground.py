@@ -12,9 +12,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import torch
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Locator, expect
+from torch import Tensor, nn
 
 from tests import tiny_vae
 from tests.chromium import MISSING, find_program, running_browser
@@ -93,6 +95,40 @@ def playground(open_playground: Open) -> Playground:
     return playground
 
 
+class ManyUnits(nn.Module):
+    """20 latents, whose mean is the grey of an image of 8x8 pixels."""
+
+    @torch.jit.export
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Nothing of the image."""
+        mu = torch.zeros(images.size(0), 20)
+        return mu, mu.clone()
+
+    @torch.jit.export
+    def decode(self, z: Tensor) -> Tensor:
+        """One grey."""
+        grey = (z.float().mean(dim=1) * 64.0 + 128.0).round().clamp(0.0, 255.0)
+        return grey.to(torch.uint8).view(-1, 1, 1, 1).repeat(1, 1, 8, 8)
+
+
+@pytest.fixture(scope="module")
+def several(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service of models that differ in likelihood, prior, and how many latent units they have."""
+    folder = tmp_path_factory.mktemp("models")
+    tiny_vae.save(folder / "first.pt", name="first")
+    tiny_vae.save(
+        folder / "second.pt",
+        module=tiny_vae.FittedVAE(),
+        name="second",
+        prior="fitted",
+        unit_kl=(0.5, 3.0, 0.0, 2.0),
+        likelihood_scale=None,
+    )
+    tiny_vae.save(folder / "third.pt", module=ManyUnits(), name="third", latent_dim=20, image_shape=(1, 8, 8))
+    with LiveServer("--checkpoint", str(folder)) as live:
+        yield live
+
+
 @pytest.fixture(scope="module")
 def photo() -> bytes:
     """A picture as a camera makes it: a JPEG, upright only by its EXIF, larger than the network's input."""
@@ -129,6 +165,12 @@ def decoded(url: str, z: list[list[float]]) -> np.ndarray:
     """What the service decodes a latent to."""
     answer = httpx.post(f"{url}/decode", json={"z": z}, headers={"accept": "image/png"}, timeout=SECONDS)
     return grey_or_colour(answer.raise_for_status().content)
+
+
+def readable(value: float) -> str:
+    """Three digits that count, and a real minus sign."""
+    text = f"{value:,.0f}" if value.is_integer() or abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def unit_of(slider: Locator) -> int:
@@ -175,7 +217,7 @@ def test_an_address_that_changes_shows_other_samples(playground: Playground) -> 
 def test_temperature_is_followed_while_it_moves(playground: Playground) -> None:
     playground.find("#temperature").fill("0")
     expect(playground.find("#temperature-value")).to_have_text("0.00")
-    playground.page.wait_for_url("**/#*temperature=0")
+    playground.page.wait_for_url(re.compile("temperature=0(&|$)"))
     asked = {"n": 2, "seed": 4711, "temperature": 0}
     answer = httpx.post(f"{playground.url}/sample", json=asked).json()
     for index, item in enumerate(answer["data"]):
@@ -277,7 +319,10 @@ def test_a_photo_that_is_dropped_is_shown_with_what_the_network_saw_and_lost(
     np.testing.assert_array_equal(playground.pixels("#difference"), np.minimum(255, 4 * errors))
     expect(playground.find("#difference-caption")).to_have_text("difference, 4 times as bright")
     mse = np.square(errors / 255).mean()
-    expect(playground.find("#losses")).to_contain_text(f"{mse:.3g}")
+    expect(playground.find("#losses")).to_contain_text(readable(float(mse)))
+    answer = httpx.post(f"{playground.url}/score", content=photo, headers={"content-type": "image/jpeg"})
+    for name in ("anomaly", "percentile", "elbo"):
+        expect(playground.find("#score")).to_contain_text(readable(answer.json()["data"][0][name]))
     assert playground.find("#mu rect").count() == playground.find("#log-var rect").count() > 1
 
 
@@ -329,13 +374,17 @@ def test_every_curl_line_gives_what_is_on_the_screen(
     assert card["name"] == playground.find("#name").text_content()
 
 
-def test_the_card_shows_the_quality_that_was_measured(playground: Playground) -> None:
+def test_the_card_shows_every_figure_that_was_measured(playground: Playground) -> None:
     (metadata,) = httpx.get(f"{playground.url}/models").json()["data"]
-    for name, value in metadata["quality"].items():
-        digits = f"{value:.3g}".lstrip("-")
-        label = playground.find(f"dt:text-is('{name.replace('_', ' ')}')")
-        box = playground.find("#quality > div").filter(has=label)
-        assert digits in str(box.text_content())
+    playground.find("#others summary").click()
+    shown = playground.find("#card .facts strong").all_text_contents()
+    counts = {name: value for name, value in metadata["quality"].items() if name.startswith("num_")}
+    assert len(shown) == len(metadata["quality"]) - len(counts)
+    assert {readable(value) for name, value in metadata["quality"].items() if name not in counts} == set(
+        shown
+    )
+    for count in counts.values():
+        expect(playground.find("#measured-on")).to_contain_text(f"{count:,.0f}")
     expect(playground.find("#origin")).to_contain_text(metadata["provenance"]["dataset"])
 
 
@@ -434,50 +483,59 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_never_in_a_curl_line(
         playground.find("#forget-key").click()
         expect(field).to_be_visible()
         assert playground.page.evaluate("sessionStorage.length") == 0
+        playground.page.close()
     assert all("status of 401" in error for error in playground.errors)
     playground.errors.clear()
 
 
-def test_models_are_chosen_and_shown_by_what_they_have(open_playground: Open, tmp_path: Path) -> None:
-    fitted = {"module": tiny_vae.FittedVAE(), "prior": "fitted"}
-    tiny_vae.save(tmp_path / "first.pt", name="first")
-    tiny_vae.save(tmp_path / "second.pt", name="second", unit_kl=(0.5, 3.0, 0.0, 2.0), **fitted)
-    with LiveServer("--checkpoint", str(tmp_path)) as live:
-        playground = open_playground(live.url, **DESKTOP)
-        playground.wait_for_samples()
-        expect(playground.find("#name")).to_have_text("first")
-        expect(playground.find("#prior-choice")).to_be_hidden()
-        assert units_of(playground) == [0, 1, 2, 3]
-        playground.find("#model").select_option("second")
-        expect(playground.find("#name")).to_have_text("second")
-        playground.wait_for_samples()
-        assert units_of(playground) == [1, 3, 0, 2]
-        playground.page.wait_for_url("**/#model=second&*prior=fitted")
-        playground.page.reload()
-        playground.wait_for_samples()
-        expect(playground.find("#name")).to_have_text("second")
-        for prior in ("fitted", "standard"):
-            playground.find("#prior").select_option(prior)
-            asked = {"n": 1, "seed": 4711, "prior": prior, "model": "second"}
-            answer = httpx.post(f"{live.url}/sample", json=asked, headers={"accept": "image/png"})
-            playground.expect_pixels("#grid img", grey_or_colour(answer.content))
-        line = playground.copied("samples")
-        assert "/sample?model=second" in line
-        assert '"prior":"standard"' in line
+def test_models_are_chosen_and_shown_by_what_they_have(open_playground: Open, several: LiveServer) -> None:
+    playground = open_playground(several.url, **DESKTOP)
+    playground.wait_for_samples()
+    expect(playground.find("#name")).to_have_text("first")
+    expect(playground.find("#prior-choice")).to_be_hidden()
+    assert units_of(playground) == [0, 1, 2, 3]
+    playground.find("#model").select_option("second")
+    expect(playground.find("#name")).to_have_text("second")
+    playground.wait_for_samples()
+    assert units_of(playground) == [1, 3, 0, 2]
+    playground.page.wait_for_url("**/#model=second&*prior=fitted")
+    playground.page.reload()
+    playground.wait_for_samples()
+    expect(playground.find("#name")).to_have_text("second")
+    for prior in ("fitted", "standard"):
+        playground.find("#prior").select_option(prior)
+        asked = {"n": 1, "seed": 4711, "prior": prior, "model": "second"}
+        answer = httpx.post(f"{several.url}/sample", json=asked, headers={"accept": "image/png"})
+        playground.expect_pixels("#grid img", grey_or_colour(answer.content))
+    line = playground.copied("samples")
+    assert "/sample?model=second" in line
+    assert '"prior":"standard"' in line
 
 
-def test_an_image_is_scored_where_the_model_can(open_playground: Open, photo: bytes, tmp_path: Path) -> None:
-    tiny_vae.save(tmp_path / "first.pt", name="first")
-    tiny_vae.save(tmp_path / "second.pt", name="second", likelihood_scale=None)
-    with LiveServer("--checkpoint", str(tmp_path)) as live:
-        playground = open_playground(live.url, **DESKTOP)
-        playground.wait_for_samples()
-        playground.drop(photo, "photo.jpg", "image/jpeg")
-        expect(playground.find("#score")).to_be_visible()
-        answer = httpx.post(f"{live.url}/score", content=photo, headers={"content-type": "image/jpeg"})
-        (item,) = answer.json()["data"]
-        elbo = f"{item['elbo']:,.0f}" if abs(item["elbo"]) >= 100 else f"{item['elbo']:.3g}"
-        expect(playground.find("#score")).to_contain_text(elbo.replace("-", "\N{MINUS SIGN}"))
-        playground.find("#model").select_option("second")
-        expect(playground.find("#score")).to_be_hidden()
-        expect(playground.find("#losses")).to_be_visible()
+def test_of_many_units_the_most_active_are_shown_and_the_others_where_asked_for(
+    open_playground: Open, several: LiveServer
+) -> None:
+    playground = open_playground(several.url, "#model=third", **DESKTOP)
+    playground.wait_for_samples()
+    sliders, button = playground.find("#sliders input:visible"), playground.find("#more-units")
+    expect(sliders).to_have_count(16)
+    button.click()
+    expect(sliders).to_have_count(20)
+    expect(button).to_have_attribute("aria-expanded", "true")
+    button.click()
+    expect(sliders).to_have_count(16)
+
+
+def test_an_image_is_scored_where_the_model_can(
+    open_playground: Open, several: LiveServer, photo: bytes
+) -> None:
+    playground = open_playground(several.url, **DESKTOP)
+    playground.wait_for_samples()
+    playground.drop(photo, "photo.jpg", "image/jpeg")
+    expect(playground.find("#score")).to_be_visible()
+    answer = httpx.post(f"{several.url}/score", content=photo, headers={"content-type": "image/jpeg"})
+    expect(playground.find("#score")).to_contain_text(readable(answer.json()["data"][0]["elbo"]))
+    expect(playground.find("#score")).not_to_contain_text("percentile")
+    playground.find("#model").select_option("second")
+    expect(playground.find("#score")).to_be_hidden()
+    expect(playground.find("#losses")).to_be_visible()

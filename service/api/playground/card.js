@@ -1,19 +1,10 @@
 /** The model card: measured quality and where the checkpoint comes from. */
 
 import { curlLine, showCurl } from "./curl.js";
-import { byId, fact, make } from "./page.js";
+import { figuresOf, measuredOn } from "./figures.js";
+import { byId, make } from "./page.js";
 
 const COLOURS = { 1: "grey", 2: "grey and alpha", 3: "colour", 4: "colour and alpha" };
-// Unit and meaning of the figures that training measures.
-const MEANINGS = {
-  elbo: ["nats", "how well it explains an image, at least; higher is better"],
-  rate: ["nats", "what z tells of an image"],
-  distortion: ["nats", "what z leaves out, as the likelihood counts it; lower is better"],
-  mse: ["", "error of reconstructions, squared, of pixels from 0 to 1"],
-  active_units: ["", "latent units that are in use"],
-  sigma: ["", "noise that the decoder reckons with, of pixels from 0 to 1"],
-  scale: ["", "width of the decoder's logistic noise, of pixels from 0 to 1"],
-};
 
 /** Show a model in the head of the page and in its card. */
 export function showModel(metadata, api) {
@@ -26,33 +17,38 @@ export function showModel(metadata, api) {
     make("var", {}, "z"),
     ", and drawn back from them.",
   );
-  const known = Object.keys(MEANINGS).filter((name) => name in metadata.quality);
-  const names = [...known, ...Object.keys(metadata.quality).filter((name) => !(name in MEANINGS))];
-  const quality = names.map((name) =>
-    fact(name.replaceAll("_", " "), metadata.quality[name], ...(MEANINGS[name] ?? [])),
-  );
-  byId("quality").replaceChildren(...quality);
+  const { first, others } = figuresOf(metadata);
+  byId("measured-on").textContent = measuredOn(metadata.quality);
+  byId("quality").replaceChildren(...first);
+  byId("other-figures").replaceChildren(...others);
+  byId("others").hidden = others.length === 0;
   byId("origin").replaceChildren(...origin(metadata).map(([name, text]) => entry(name, text)));
   const url = api.url(`models/${encodeURIComponent(metadata.name)}`);
   showCurl(byId("card-curl"), curlLine(url, { hasKey: Boolean(api.key) }));
 }
 
+/** What is known of it; of a model from elsewhere that may be little. */
 function origin(metadata) {
-  const { provenance, quality } = metadata;
-  const license = provenance.dataset_license ? `, ${provenance.dataset_license}` : "";
-  const noise = metadata.likelihood_scale ?? quality.sigma;
-  const commit = provenance.commit ? `, commit ${provenance.commit.slice(0, 7)}` : "";
+  const { provenance: from } = metadata;
+  const scale = metadata.likelihood_scale && `scale ${metadata.likelihood_scale.toPrecision(3)}`;
+  const images = from.num_training_images && `${from.num_training_images.toLocaleString("en")} images`;
+  const commit = from.commit && `commit ${from.commit.slice(0, 7)}`;
+  const source = from.source_sha256 && `from a TorchScript file, SHA-256 ${from.source_sha256.slice(0, 12)}`;
   return [
-    ["Data", `${provenance.dataset}${license}; ${provenance.num_training_images.toLocaleString("en")} images`],
-    ["Training", `${provenance.preset}, ${provenance.epochs} epochs${commit}`],
-    ["Network", `${metadata.architecture}, latent ${metadata.latent_dim}`],
-    ["Likelihood", metadata.likelihood.replace("_", " ") + (noise ? `, scale ${noise}` : "")],
+    ["Data", listed(from.dataset, from.dataset_license, images)],
+    ["Training", listed(from.preset, from.epochs && `${from.epochs} epochs`, commit, source)],
+    ["Network", listed(metadata.architecture, `latent ${metadata.latent_dim}`)],
+    ["Likelihood", listed(metadata.likelihood?.replace("_", " "), scale)],
     ["Prior", metadata.prior],
     ["Uploads", `cropped: ${metadata.preprocessing.crop}, then resized`],
     ["Served", `on ${metadata.device} in ${metadata.precision}`],
     ["Version", metadata.model_version],
     ["Created", metadata.created_at.slice(0, 10)],
   ];
+}
+
+function listed(...parts) {
+  return parts.filter(Boolean).join(", ") || "not known";
 }
 
 function entry(name, text) {

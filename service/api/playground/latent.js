@@ -6,7 +6,7 @@ import { latest } from "./latest.js";
 import { allIsWell, byId, complain, make } from "./page.js";
 import { copyOf, paint } from "./pixels.js";
 
-const NUM_UNITS = 10;
+const NUM_UNITS = 16;
 const STEP = 0.02;
 const MIN_REACH = 3;
 

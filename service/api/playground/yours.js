@@ -116,11 +116,13 @@ function showLosses({ mse, psnr, kl }) {
 function showScore(score) {
   byId("score").hidden = !score;
   if (!score) return;
-  byId("score").replaceChildren(
+  const strangeness = [
     fact("anomaly", score.anomaly, "", "how strange it is: 3 is usual, each 1 more e times as rare"),
     fact("percentile", score.percentile, "%", "of its validation images are less strange"),
-    fact("elbo", score.elbo, "nats", "how likely the model finds it, at least"),
-  );
+  ];
+  const isMeasured = score.anomaly !== null; // only where the checkpoint holds its own scores
+  const elbo = fact("elbo", score.elbo, "nats", "how likely the model finds it, at least");
+  byId("score").replaceChildren(...(isMeasured ? strangeness : []), elbo);
 }
 
 function megabytes(bytes) {
