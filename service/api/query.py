@@ -10,7 +10,7 @@ from service.api.schemas import shown, validated
 from service.errors import InvalidValue
 
 # A number as JSON writes it, of no more digits than the largest seed has.
-NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
+NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 FLAGS = {"true": True, "false": False}
 
 

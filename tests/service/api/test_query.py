@@ -11,7 +11,20 @@ from service.vae.noise import MAX_SEED
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "16", "-1", "1.5", "0.25", "1e3", "-2E-2", str(MAX_SEED), "true", "false"]
+    "text",
+    [
+        "0",
+        "16",
+        "-1",
+        "1.5",
+        "0.25",
+        "1e3",
+        "-2E-2",
+        "8.641155285979233e-113",
+        str(MAX_SEED),
+        "true",
+        "false",
+    ],
 )
 def test_a_number_or_truth_value_is_what_json_makes_of_it(text: str) -> None:
     assert parsed(text) == json.loads(text)
