@@ -1,5 +1,6 @@
 """Values that stand in the query of a request, or as text in a form: read as JSON would read them."""
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -20,7 +21,8 @@ def parsed(text: str) -> float | bool | str:
         return FLAGS[text]
     if not NUMBER.fullmatch(text):
         return text
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    number = int(text) if text.lstrip("-").isdigit() else float(text)
+    return number if math.isfinite(number) else text
 
 
 def query_fields(request: Request) -> Mapping[str, float | bool | str]:
