@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Locator, expect
 from torch import Tensor, nn
 
+from service.metadata import Provenance
 from tests import tiny_vae
 from tests.chromium import MISSING, find_program, running_browser
 from tests.end_to_end.playground import PATIENCE_SECONDS, Playground, grey_or_colour, tiles_of
@@ -124,7 +125,17 @@ def several(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         unit_kl=(0.5, 3.0, 0.0, 2.0),
         likelihood_scale=None,
     )
-    tiny_vae.save(folder / "third.pt", module=ManyUnits(), name="third", latent_dim=20, image_shape=(1, 8, 8))
+    tiny_vae.save(
+        folder / "third.pt",
+        module=ManyUnits(),
+        name="third",
+        latent_dim=20,
+        image_shape=(1, 8, 8),
+        likelihood=None,
+        likelihood_scale=None,
+        provenance=Provenance(origin="adopted", source_sha256="ab" * 32, command="by hand"),
+        quality={},
+    )
     with LiveServer("--checkpoint", str(folder)) as live:
         yield live
 
@@ -524,6 +535,19 @@ def test_of_many_units_the_most_active_are_shown_and_the_others_where_asked_for(
     expect(button).to_have_attribute("aria-expanded", "true")
     button.click()
     expect(sliders).to_have_count(16)
+
+
+def test_the_card_of_a_model_from_elsewhere_says_what_is_not_known(
+    open_playground: Open, several: LiveServer
+) -> None:
+    playground = open_playground(several.url, "#model=third", **DESKTOP)
+    playground.wait_for_samples()
+    expect(playground.find("#measured-on")).to_have_text("not measured yet")
+    expect(playground.find("#others")).to_be_hidden()
+    origin = str(playground.find("#origin").text_content())
+    assert "Datanot known" in origin
+    assert "Trainingfrom a TorchScript file, SHA-256 abababababab" in origin
+    assert "Likelihoodnot known" in origin
 
 
 def test_an_image_is_scored_where_the_model_can(
