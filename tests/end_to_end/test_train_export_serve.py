@@ -14,9 +14,10 @@ from PIL import Image
 from tests.live_server import ROOT, LiveServer
 from tests.pictures import pixels_of
 from training.config import DataConfig
+from training.data import load_splits
 from training.data.preparation import prepare
-from training.export import stored_config
-from training.lightning_module import VAETraining, as_unit_range
+from training.export import load_trained, stored_config
+from training.lightning_module import as_unit_range
 
 NUM_IMAGES = 200
 
@@ -55,10 +56,7 @@ def test_a_run_writes_grids_and_checkpoints_and_what_is_served(run: Path) -> Non
 
 def test_the_served_export_agrees_with_the_eager_network_on_real_pictures(run: Path, pictures: Path) -> None:
     best = next(path for path in sorted((run / "checkpoints").glob("*.ckpt")) if is_exported(path, run))
-    state = torch.load(best, map_location="cpu", weights_only=True)
-    eager = VAETraining(stored_config(best))
-    eager.load_state_dict(state["state_dict"])
-    eager.eval()
+    eager, _ = load_trained(best, splits=load_splits(stored_config(best)))
     files = sorted(pictures.rglob("*.jpg"))[:NUM_IMAGES]
 
     with LiveServer("--checkpoint", str(run / "model.pt"), "--precision", "float32") as live:
