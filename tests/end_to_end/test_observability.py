@@ -208,7 +208,7 @@ def test_prometheus_counts_exactly_what_was_sent(live: LiveServer, prometheus: P
         (("code", code), ("operation", operation)): float(num) for (operation, code), num in sent.items()
     }
     prometheus.wait_for('sum by (operation, code) (vae_requests_total{operation!="other"}) > 0', expected)
-    items = {"decode": 80 * 3 + 40 * 2, "encode": 30, "reconstruct": 20}
+    items = {"decode": 80 * 3 + 40 * 2, "encode": 30, "reconstruct": 20, "score": 0}
     expected = {(("operation", operation),): float(num) for operation, num in items.items()}
     prometheus.wait_for("sum by (operation) (vae_batch_items_sum)", expected)
     prometheus.wait_for("sum(vae_queue_seconds_count)", {(): 170.0})
