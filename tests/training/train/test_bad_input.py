@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.distributed import DistBackendError
 
 from training.config import Config, build_config, load_preset
 from training.errors import ConfigError, DataError, TrainingError
@@ -197,3 +198,34 @@ def test_a_run_that_was_moved_goes_on_and_keeps_its_best_two(runs: Path) -> None
     names = {path.name for path in (runs / "sprites/checkpoints").iterdir()}
     assert len(names) == 3
     assert "last.ckpt" in names
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "no memory for batches of 16: .*--batch-size 8"),
+        (
+            RuntimeError("[gloo/transport/tcp/pair.cc:561] Connection closed by peer"),
+            "another process .*--resume",
+        ),
+        (DistBackendError("NCCL error"), "another process .*--resume"),
+    ],
+)
+def test_what_ends_a_run_from_outside_is_said_in_one_line(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(VAETraining, "training_step", fail)
+    with pytest.raises(TrainingError, match=message):
+        resumed(runs)
+
+
+def test_what_is_not_foreseen_is_not_hidden(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(VAETraining, "training_step", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        resumed(runs)
