@@ -59,26 +59,11 @@ def create_app(settings: Settings) -> FastAPI:
     keys = load_keys(settings.api_keys, settings.api_keys_file)
     service = build_service(settings)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # What was built so far lives as long as the process: a full collection need not visit it, which
-        # would stop every thread for a tenth of a second.
-        gc.collect()
-        gc.freeze()
-        service.models.start()
-        loop = asyncio.get_running_loop()
-        service.reloader.start(lambda engine: _hand_over(loop, service.models, engine))
-        yield
-        service.reloader.close()
-        await service.models.stop()
-        service.codecs.close()
-        gc.unfreeze()
-
     app = App(
         title=TITLE,
         version=VERSION,
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=_run,
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
@@ -86,6 +71,32 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service
     app.state.keys = keys
     app.state.cors_origins = settings.cors_origins
+    _add_routes(app, with_metrics=settings.metrics_port is None)
+    app.add_exception_handler(ServiceError, answer_service_error)
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(Exception, answer_unexpected_error)
+    return app
+
+
+@asynccontextmanager
+async def _run(app: FastAPI) -> AsyncIterator[None]:
+    """Start what was built, and stop it at the end."""
+    service: Service = app.state.service
+    # What was built so far lives as long as the process: a full collection need not visit it, which
+    # would stop every thread for a tenth of a second.
+    gc.collect()
+    gc.freeze()
+    service.models.start()
+    loop = asyncio.get_running_loop()
+    service.reloader.start(lambda engine: _hand_over(loop, service.models, engine))
+    yield
+    service.reloader.close()
+    await service.models.stop()
+    service.codecs.close()
+    gc.unfreeze()
+
+
+def _add_routes(app: FastAPI, *, with_metrics: bool) -> None:
     for router in (
         routes.router,
         protocol.router,
@@ -93,16 +104,11 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         front_page.router,
         swagger.router,
+        *([health.scraping] if with_metrics else []),
     ):
         app.include_router(router)
     app.mount(swagger.FILES, swagger.files())
     app.mount(front_page.FILES, front_page.PageFiles())
-    if settings.metrics_port is None:
-        app.include_router(health.scraping)
-    app.add_exception_handler(ServiceError, answer_service_error)
-    app.add_exception_handler(HTTPException, answer_http_error)
-    app.add_exception_handler(Exception, answer_unexpected_error)
-    return app
 
 
 class App(FastAPI):

@@ -21,7 +21,7 @@ import dataclasses
 import hashlib
 import io
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, cast
@@ -37,8 +37,7 @@ from service.metadata import Metadata, parse_metadata
 from service.prior import Mixture, read_prior
 from service.trust.archive import Archive
 from service.trust.arrays import read_arrays
-from service.trust.operators import is_allowed
-from service.trust.program import Method, Program
+from service.trust.program import Program
 
 METADATA_FILE = "metadata.json"
 GOLDEN_FILE = "golden.npz"
@@ -113,31 +112,6 @@ class Golden:
 
 
 @dataclasses.dataclass(frozen=True)
-class Description:
-    """What is in a TorchScript file, told without running it.
-
-    Attributes:
-        metadata: Of a checkpoint; None where the file is of TorchScript alone.
-        sha256: Of the file.
-        num_bytes: Of the file.
-        num_parameters: Numbers in its parameters.
-        num_weight_bytes: Bytes of its parameters, buffers and constants.
-        methods: Of the module, by name.
-        operators: Every operator in its code, and whether a service may run it.
-        refusal: Why a service would not run it, None where it would.
-    """
-
-    metadata: Metadata | None
-    sha256: str
-    num_bytes: int
-    num_parameters: int
-    num_weight_bytes: int
-    methods: Mapping[str, Method]
-    operators: Mapping[str, bool]
-    refusal: InvalidCheckpoint | None
-
-
-@dataclasses.dataclass(frozen=True)
 class Checkpoint:
     """A loaded and verified checkpoint; `prior` is None for the standard normal, `sha256` of the file."""
 
@@ -181,45 +155,9 @@ def replace_metadata(path: Path, metadata: Metadata) -> None:
         InvalidCheckpoint: It is no checkpoint.
     """
     content = read_file(path)
-    _read_extra_files(Archive.read(content))
+    read_stored(Archive.read(content))
     text = metadata.model_dump_json(indent=2).encode()
     write_whole(path, with_extra(content, METADATA_FILE, text))
-
-
-def describe(path: Path, *, allowed_operators: Collection[str] = ()) -> Description:
-    """Say what is in a checkpoint, or in a TorchScript file without metadata; none of its code is run.
-
-    Args:
-        path: The file.
-        allowed_operators: Operators that a service would run beside those of service.trust.operators.
-
-    Raises:
-        InvalidCheckpoint: Naming the field that is wrong.
-    """
-    content = read_file(path)
-    archive = Archive.read(content)
-    metadata = None
-    if is_checkpoint(archive):
-        metadata, golden = _read_extra_files(archive)
-        _check_golden_shapes(golden, metadata)
-    program = Program(archive)
-    refusal = None if metadata else InvalidCheckpoint(METADATA_FILE, NOT_THERE)
-    try:
-        program.check_operators(allowed_operators)
-        if metadata is not None:
-            read_prior(program.module(), metadata)
-    except InvalidCheckpoint as error:
-        refusal = error
-    return Description(
-        metadata=metadata,
-        sha256=hashlib.sha256(content).hexdigest(),
-        num_bytes=len(content),
-        num_parameters=sum(parameter.numel() for parameter in program.module().parameters()),
-        num_weight_bytes=sum(map(len, archive.tensors.values())),
-        methods=program.methods,
-        operators={name: is_allowed(name, allowed_operators) for name in sorted(program.operators)},
-        refusal=refusal,
-    )
 
 
 def load(
@@ -241,8 +179,7 @@ def load(
         expected = " or ".join(map(str.lower, allowed_sha256))
         raise InvalidCheckpoint("sha256", f"{path} has {sha256}, expected {expected}")
     archive = Archive.read(content)
-    metadata, golden = _read_extra_files(archive)
-    _check_golden_shapes(golden, metadata)
+    metadata, golden = read_stored(archive)
     program = Program(archive)
     program.check_operators(allowed_operators)
     module = program.module().eval()
@@ -269,8 +206,12 @@ def read_file(path: Path) -> bytes:
         raise InvalidCheckpoint("file", f"{path} cannot be read: {error.strerror}") from None
 
 
-def _read_extra_files(archive: Archive) -> tuple[Metadata, Golden]:
-    """Metadata and golden values, which are plain data."""
+def read_stored(archive: Archive) -> tuple[Metadata, Golden]:
+    """Metadata and golden values, which are plain data, of shapes that fit together.
+
+    Raises:
+        InvalidCheckpoint: Naming the field that is wrong.
+    """
     for name in (METADATA_FILE, GOLDEN_FILE):
         if name not in archive.extra:
             raise InvalidCheckpoint(name, NOT_THERE)
@@ -279,9 +220,11 @@ def _read_extra_files(archive: Archive) -> tuple[Metadata, Golden]:
     metadata = parse_metadata(archive.extra[METADATA_FILE])
     try:
         fields = [field.name for field in dataclasses.fields(Golden)]
-        return metadata, Golden(**read_arrays(archive.extra[GOLDEN_FILE], fields))
+        golden = Golden(**read_arrays(archive.extra[GOLDEN_FILE], fields))
     except ValueError as error:
         raise InvalidCheckpoint(GOLDEN_FILE, f"cannot be read: {error}") from None
+    _check_golden_shapes(golden, metadata)
+    return metadata, golden
 
 
 def _check_golden_shapes(golden: Golden, metadata: Metadata) -> None:

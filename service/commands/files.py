@@ -8,12 +8,13 @@ from service import adoption, checkpoint
 from service.adoption.methods import lacks
 from service.app import create_app
 from service.commands.flags import settings_of, told_of
+from service.description import describe
 
 
 def inspect(options: argparse.Namespace) -> int:
     """Print what is in a file, without running any of it, and fail where serve would refuse it."""
     allowed_operators = settings_of(options).allowed_operators
-    described = checkpoint.describe(options.file, allowed_operators=allowed_operators)
+    described = describe(options.file, allowed_operators=allowed_operators)
     shown = {
         **(described.metadata.model_dump(mode="json") if described.metadata else {}),
         "sha256": described.sha256,

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service import checkpoint
+from service.description import describe
 from tests import tiny_vae
 from tests.live_server import LiveServer
 from tests.planted import InDecode, planted, scripted
@@ -84,7 +85,7 @@ def served(live: LiveServer) -> str:
 
 
 def version_of(file: Path) -> str:
-    return checkpoint.describe(file).sha256[:12]
+    return describe(file).sha256[:12]
 
 
 @pytest.mark.slow

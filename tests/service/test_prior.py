@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service import checkpoint
+from service.description import describe
 from service.errors import InvalidCheckpoint
 from service.prior import Mixture
 from tests import tiny_vae
@@ -43,7 +44,7 @@ def test_the_mixture_of_a_checkpoint_is_loaded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(prior.weights, tiny_vae.PRIOR_WEIGHTS)
     np.testing.assert_array_equal(prior.means, tiny_vae.PRIOR_MEANS)
     np.testing.assert_array_equal(prior.factors, tiny_vae.PRIOR_FACTORS)
-    assert checkpoint.describe(path).refusal is None
+    assert describe(path).refusal is None
 
 
 def test_a_standard_prior_is_none_whatever_else_the_module_holds(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_buffer_that_is_wrong_is_named(
     with pytest.raises(InvalidCheckpoint, match=words) as caught:
         checkpoint.load(path)
     assert caught.value.field == f"module.prior_{name}"
-    refusal = checkpoint.describe(path).refusal
+    refusal = describe(path).refusal
     assert str(refusal) == str(caught.value)
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from service import checkpoint
 from service.adoption.methods import lacks
+from service.description import describe
 from tests import foreign_vaes
 from tests.foreign_vaes import scripted, write
 
 
 def lacks_of(vae: type[nn.Module], folder: Path) -> list[str]:
-    return lacks(checkpoint.describe(write(scripted(vae()), folder / "vae.pt")).methods)
+    return lacks(describe(write(scripted(vae()), folder / "vae.pt")).methods)
 
 
 @pytest.mark.parametrize("vae", [foreign_vaes.ConvVAE, foreign_vaes.TupleVAE, foreign_vaes.RowVAE])

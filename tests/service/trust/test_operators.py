@@ -10,8 +10,8 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from service import checkpoint
 from service.checkpoint import without_deprecation_warning
+from service.description import describe
 from service.settings import SHIPPED_CHECKPOINT
 from service.trust.archive import Archive
 from service.trust.operators import is_allowed
@@ -159,7 +159,7 @@ def test_traced_networks_are_allowed(name: str) -> None:
 
 
 def test_the_shipped_checkpoint_is_allowed() -> None:
-    assert checkpoint.describe(SHIPPED_CHECKPOINT).refusal is None
+    assert describe(SHIPPED_CHECKPOINT).refusal is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service import checkpoint
+from service.description import describe
 from service.errors import InvalidCheckpoint
 from service.trust.pickles import check_pickle
 from tests import planted
@@ -197,7 +198,7 @@ def test_a_planted_command_is_not_run(tiny_checkpoint: Path, tmp_path: Path, par
     path = planted.rewritten(
         tiny_checkpoint, tmp_path / "model.pt", lambda files: files.update({f"archive/{part}": command})
     )
-    for look in (checkpoint.load, checkpoint.describe):
+    for look in (checkpoint.load, describe):
         with pytest.raises(
             InvalidCheckpoint, match=r"it names \w+\.system, which no checkpoint needs"
         ) as caught:

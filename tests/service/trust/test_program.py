@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from service import checkpoint
 from service.checkpoint import as_vae, without_deprecation_warning
+from service.description import describe
 from service.errors import InvalidCheckpoint
 from tests import planted
 from tests.planted import Honest, replaced, rewritten
@@ -36,7 +37,7 @@ def plant(tiny_checkpoint: Path, sentinel: Path) -> Plant:
 def described(path: Path) -> InvalidCheckpoint | None:
     """Why a checkpoint is described as one that would not be loaded, or cannot be described."""
     try:
-        return checkpoint.describe(path).refusal
+        return describe(path).refusal
     except InvalidCheckpoint as error:
         return error
 
@@ -136,7 +137,7 @@ def test_what_else_a_module_may_not_do_is_named(
 
 def test_an_operator_that_is_allowed_by_name_is_taken(plant: Plant, sentinel: Path) -> None:
     path = plant(planted.InDecode)
-    description = checkpoint.describe(path, allowed_operators=["aten::from_file"])
+    description = describe(path, allowed_operators=["aten::from_file"])
     assert description.refusal is None
     assert description.operators["aten::from_file"]
     with pytest.raises(InvalidCheckpoint, match="golden"):
@@ -204,7 +205,7 @@ def test_an_object_of_another_class_than_the_code_expects_is_refused(plant: Plan
 
 
 def test_a_description_says_what_a_checkpoint_does_and_holds(tiny_checkpoint: Path) -> None:
-    description = checkpoint.describe(tiny_checkpoint)
+    description = describe(tiny_checkpoint)
     assert description.refusal is None
     assert description.num_parameters == 4 * 192 + 64 * 4
     assert description.num_weight_bytes == 4 * (4 * 192 + 64 * 4 + 4)
