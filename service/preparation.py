@@ -12,8 +12,8 @@ import struct
 import numpy as np
 from PIL import Image
 
-from service.checkpoint import UInt8Array
 from service.metadata import Preprocessing
+from service.scripted import UInt8Array
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 # Colours are mixed in proportion to their alpha.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from service.checkpoint import without_deprecation_warning
+from service.scripted import without_deprecation_warning
 
 IMAGE_SHAPE = (3, 16, 16)
 LATENT_DIM = 5

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from service.checkpoint import without_deprecation_warning
+from service.scripted import without_deprecation_warning
 
 Change = Callable[[dict[str, bytes]], None]
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from service import checkpoint
-from service.checkpoint import Float32Array, UInt8Array
 from service.metadata import Metadata, Preprocessing, Provenance
+from service.scripted import Float32Array, UInt8Array, without_deprecation_warning
 
 IMAGE_SHAPE = (3, 8, 8)
 LATENT_DIM = 4
@@ -114,7 +114,7 @@ def encoded_mu(images: UInt8Array) -> Float32Array:
 
 def scripted(module: nn.Module | None = None) -> torch.jit.ScriptModule:
     """The module, or another one, as TorchScript."""
-    with checkpoint.without_deprecation_warning():
+    with without_deprecation_warning():
         return torch.jit.script((module or TinyVAE()).eval())
 
 

@@ -25,9 +25,9 @@ from service import checkpoint
 from service.adoption.methods import lacks
 from service.adoption.module import Form, PixelRange, adopted_module
 from service.adoption.trial import UNIT, find_form
-from service.checkpoint import RUN_ERRORS, VAEModule, as_vae, last_line
 from service.errors import CannotAdopt
 from service.metadata import Likelihood, Metadata, Preprocessing, Provenance
+from service.scripted import RUN_ERRORS, VAEModule, as_vae, last_line
 from service.trust.archive import Archive
 from service.trust.program import Program
 

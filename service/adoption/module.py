@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from service.checkpoint import without_deprecation_warning
+from service.scripted import without_deprecation_warning
 
 PixelRange = tuple[float, float]
 

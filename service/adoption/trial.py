@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from service.adoption.module import Form, PixelRange
-from service.checkpoint import RUN_ERRORS, last_line
 from service.errors import CannotAdopt
+from service.scripted import RUN_ERRORS, last_line
 
 NUM_TRIED = 32
 MAX_CHANNELS = 4

@@ -14,10 +14,10 @@ import orjson
 
 from service.api.archives import npy_of, tar_of, zip_of
 from service.api.negotiation import Form
-from service.checkpoint import Float32Array, UInt8Array
 from service.errors import InferenceFailed
 from service.scoring.distribution import anomaly, percentile
 from service.scoring.figures import SURPRISES, figures
+from service.scripted import Float32Array, UInt8Array
 from service.vae.images import contact_sheet, encode_lossy
 from service.vae.operations import Arrays
 from service.vae.png import encode_png

@@ -16,8 +16,8 @@ from service.api.arrays import read_npy
 from service.api.negotiation import media_type
 from service.api.query import with_query
 from service.api.schemas import DecodeRequest, ImageOptions, out_of_range, shown, validated
-from service.checkpoint import Float32Array
 from service.errors import BadBody, InvalidValue, UnsupportedMediaType
+from service.scripted import Float32Array
 from service.vae.noise import MAX_SEED
 
 JSON = "application/json"

@@ -15,9 +15,9 @@ from service.api.query import query_fields
 from service.api.schemas import Prior, SampleRequest, validated
 from service.api.service import service_of
 from service.api.work import image_answer, result_of
-from service.checkpoint import Float32Array
 from service.engine.engine import Engine
 from service.errors import InvalidValue
+from service.scripted import Float32Array
 from service.vae.runtime import Runtime
 from service.vae.sampling import draw_latents
 

@@ -20,8 +20,8 @@ from service.api.bodies import JSON, NPY, read_json, unsupported
 from service.api.negotiation import media_type
 from service.api.query import parsed, with_query
 from service.api.schemas import Body, validated
-from service.checkpoint import UInt8Array
 from service.errors import BadBody, InvalidValue
+from service.scripted import UInt8Array
 from service.vae.images import FORMATS
 
 MULTIPART = "multipart/form-data"

@@ -15,10 +15,10 @@ from service.api.presence import while_present
 from service.api.service import Service, service_of
 from service.api.tracing import record_stage
 from service.api.uploads import Upload, Uploads
-from service.checkpoint import UInt8Array
 from service.engine.engine import Future
 from service.engine.jobs import Result
 from service.metadata import Metadata
+from service.scripted import UInt8Array
 from service.vae.images import ImageLimits, decode_image, prepare_pixels
 from service.vae.runtime import Runtime
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from service.checkpoint import Float32Array, UInt8Array
 from service.engine.admission import Admission
 from service.engine.batcher import Batcher
 from service.engine.device import Device
@@ -14,6 +13,7 @@ from service.engine.jobs import Job, Result
 from service.engine.pace import Pace
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
+from service.scripted import Float32Array, UInt8Array
 from service.vae.operations import Array, Operation
 from service.vae.runtime import Runtime
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.checkpoint import VAEModule
 from service.metadata import NUM_QUANTILES, Metadata, ScoreDistribution
 from service.prior import Float64Array, Mixture
 from service.scoring.figures import SURPRISES, figures
 from service.scoring.likelihood import Likelihood, shown_images
 from service.scoring.measurement import fixed_signs, logits_of, measure
+from service.scripted import VAEModule
 
 BATCH_SIZE = 256
 # Beyond the last of these quantiles the tail is taken to fall as exponentially as between the two.

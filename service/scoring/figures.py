@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from service.checkpoint import Float32Array, UInt8Array
 from service.prior import Float64Array, Mixture, log_density
 from service.scoring.likelihood import LEVELS
+from service.scripted import Float32Array, UInt8Array
 
 # The variance of a pixel's own rounding: differences below it say nothing.
 ROUNDING_VARIANCE = 1 / 12 / LEVELS**2

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from service.checkpoint import UInt8Array
 from service.metadata import Likelihood as LikelihoodName
 from service.metadata import Metadata
+from service.scripted import UInt8Array
 
 LEVELS = 255
 # Of the chance by which grey pixels become black or white ones.

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.checkpoint import VAEModule
 from service.scoring.likelihood import LEVELS, Likelihood
+from service.scripted import VAEModule
 
 SIGNS_SEED = 0
 # A quarter of a level: how far from 0 or 1 a mean may have been that was rounded to it.

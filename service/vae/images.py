@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from PIL import Image
 
-from service.checkpoint import UInt8Array
 from service.errors import BadImage, TooLarge
 from service.metadata import Preprocessing
 from service.preparation import DECODE_ERRORS, Box, crop_box, prepare, upright_size, with_channels
+from service.scripted import UInt8Array
 from service.vae.formats.bmp import bmp_parts
 from service.vae.formats.jpeg import jpeg_parts
 from service.vae.formats.parts import Damaged, Parts

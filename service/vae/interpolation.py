@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from service.checkpoint import Float32Array
+from service.scripted import Float32Array
 
 Mode = Literal["slerp", "linear"]
 # The sine of an angle below which two latents are (anti)parallel, and span no plane to turn in.

@@ -10,7 +10,7 @@ Shapes: N images, D latent size.
 import numpy as np
 import numpy.typing as npt
 
-from service.checkpoint import Float32Array
+from service.scripted import Float32Array
 
 Float64Array = npt.NDArray[np.float64]
 

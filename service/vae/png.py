@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 from isal import isal_zlib
 
-from service.checkpoint import UInt8Array
+from service.scripted import UInt8Array
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels: grey, grey and alpha, RGB, RGB and alpha

@@ -1,7 +1,7 @@
 """The arithmetic of the network: which precision is fastest here and still true to the checkpoint.
 
 A lower precision is taken only after the golden values of the checkpoint came out of it within the
-tolerances of service.checkpoint; otherwise the next one is tried and the reason is kept.
+tolerances of service.golden; otherwise the next one is tried and the reason is kept.
 """
 
 import copy
@@ -12,9 +12,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from service.checkpoint import Checkpoint, VAEModule, as_vae, without_deprecation_warning
+from service.checkpoint import Checkpoint
 from service.errors import InvalidCheckpoint
 from service.scoring.measurement import LogitsModule
+from service.scripted import VAEModule, as_vae, without_deprecation_warning
 from service.vae.packing import pack
 
 

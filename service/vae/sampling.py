@@ -5,8 +5,8 @@ Shapes: N images, D latent size.
 
 import numpy as np
 
-from service.checkpoint import Float32Array
 from service.prior import Mixture
+from service.scripted import Float32Array
 from service.vae.noise import draw_choices, draw_noise
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from service.checkpoint import save, without_deprecation_warning
+from service.checkpoint import save
 from service.metadata import Metadata, Provenance
+from service.scripted import without_deprecation_warning
 from tests.benchmarks import pictures
 from training.config import Config, load_preset
 from training.export.module import build_module

@@ -20,6 +20,7 @@ import torch
 
 from service import checkpoint
 from service.metadata import Metadata
+from service.scripted import VAEModule, as_vae
 from service.vae.images import ImageLimits, decode_image
 from service.vae.noise import draw_noise
 from service.vae.png import encode_png
@@ -112,10 +113,8 @@ def fastest_precision(floor: Mapping[str, Any], form: str) -> str:
 
 def _placed(
     loaded: Mapping[str, checkpoint.Checkpoint], device: torch.device
-) -> list[tuple[str, str, checkpoint.VAEModule]]:
-    placed: list[tuple[str, str, checkpoint.VAEModule]] = [
-        (UNFROZEN, "float32", checkpoint.as_vae(loaded[AS_WRITTEN].module))
-    ]
+) -> list[tuple[str, str, VAEModule]]:
+    placed: list[tuple[str, str, VAEModule]] = [(UNFROZEN, "float32", as_vae(loaded[AS_WRITTEN].module))]
     for form, content in loaded.items():
         for precision in native_precisions(device):
             placed.append((form, str(precision), BareModule(content, device, precision)))
@@ -123,7 +122,7 @@ def _placed(
 
 
 def _operations(
-    module: checkpoint.VAEModule, image_shape: tuple[int, int, int]
+    module: VAEModule, image_shape: tuple[int, int, int]
 ) -> dict[str, Callable[[int], Callable[[], object]]]:
     """For each operation, from a batch size to the call that is timed."""
 
@@ -140,7 +139,7 @@ def _operations(
     return {"decode": decode, "encode": encode}
 
 
-def _latent_dim(module: checkpoint.VAEModule, image_shape: tuple[int, int, int]) -> int:
+def _latent_dim(module: VAEModule, image_shape: tuple[int, int, int]) -> int:
     with torch.inference_mode():
         mu, _ = module.encode(torch.zeros(1, *image_shape, dtype=torch.uint8))
     return mu.shape[1]
@@ -196,7 +195,7 @@ def _codecs(loaded: checkpoint.Checkpoint, plan: Plan) -> Codecs:
     latent_dim, picture = loaded.metadata.latent_dim, pictures.jpeg()
     with torch.inference_mode():
         z = torch.from_numpy(draw_noise(0, num, latent_dim))
-        images = checkpoint.as_vae(loaded.module).decode(z).permute(0, 2, 3, 1).contiguous().numpy()
+        images = as_vae(loaded.module).decode(z).permute(0, 2, 3, 1).contiguous().numpy()
     texts = [{"Seed": "123456789012", "Index": str(i), "Model": f"benchmark {i:012d}"} for i in range(num)]
     files = encode_png(images, texts)
     mu = draw_noise(0, 1, latent_dim)[0]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from service import checkpoint
+from service.scripted import VAEModule
 from service.vae.precision import Precision
 from tests.benchmarks import load
 from tests.benchmarks.bare import BareModule
@@ -63,7 +64,7 @@ def _alone(server: Server, path: Path, precision: str, plan: Plan) -> dict[str, 
     return {"sample_p50_seconds": min(asked), "bare_p50_seconds": min(bare), "rounds": [asked, bare]}
 
 
-def _bare_seconds(module: checkpoint.VAEModule, z: torch.Tensor) -> float:
+def _bare_seconds(module: VAEModule, z: torch.Tensor) -> float:
     """Median seconds of decoding one latent on one thread."""
     times = []
     with torch.inference_mode():

@@ -18,8 +18,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from service import checkpoint
-from service.checkpoint import as_vae
 from service.scoring.distribution import score_distribution
+from service.scripted import as_vae
 from service.settings import SHIPPED_CHECKPOINT
 from tests.live_server import LiveServer
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from service.checkpoint import MAX_LATENT_DIFFERENCE, MAX_PIXEL_DIFFERENCE, save, without_deprecation_warning
+from service.checkpoint import save
+from service.golden import MAX_LATENT_DIFFERENCE, MAX_PIXEL_DIFFERENCE
+from service.scripted import without_deprecation_warning
 from service.vae.noise import draw_noise
 from service.vae.precision import native_precisions
 from tests import tiny_vae

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from service import checkpoint
-from service.checkpoint import as_vae
+from service.scripted import as_vae
 from service.settings import SHIPPED_CHECKPOINT
 from tests.live_server import LiveServer
 from tests.pictures import file_of, picture, pixels_of

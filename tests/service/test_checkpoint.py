@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from service import checkpoint
-from service.checkpoint import GOLDEN_FILE, METADATA_FILE, as_vae
+from service.checkpoint import GOLDEN_FILE, METADATA_FILE
 from service.errors import InvalidCheckpoint
 from service.metadata import FORMAT_VERSION
+from service.scripted import as_vae
 from service.settings import SHIPPED_CHECKPOINT
 from tests import tiny_vae
 from tests.planted import Change, planted, rewritten, scripted

@@ -12,6 +12,7 @@ import torch
 
 from service import checkpoint
 from service.__main__ import EXIT_CONFIGURATION, main
+from service.commands import files
 from service.errors import InvalidCheckpoint
 from service.settings import SHIPPED_CHECKPOINT, Settings
 from tests import foreign_vaes, planted, tiny_vae
@@ -151,7 +152,7 @@ def test_an_interrupted_command_says_so_and_nothing_else(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "describe", interrupted)
+    monkeypatch.setattr(files, "describe", interrupted)
     assert main(["inspect", str(tiny_checkpoint)]) == 130
     assert capsys.readouterr().err == "stopped\n"
 

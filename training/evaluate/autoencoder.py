@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from service.checkpoint import as_vae
+from service.scripted import as_vae
 from training.lightning_module import VAETraining, as_unit_range
 
 

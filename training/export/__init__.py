@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from service.checkpoint import as_vae, save, without_deprecation_warning
+from service.checkpoint import save
 from service.metadata import Metadata, Provenance
 from service.prior import read_prior
 from service.scoring.distribution import score_distribution
+from service.scripted import as_vae, without_deprecation_warning
 from training.config import Config, build_config, command_line
 from training.data.batches import binarized, validation_images
 from training.data.splits import ImageSplits

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from service.checkpoint import Float32Array
+from service.scripted import Float32Array
 from training.report.classes import Classes
 from training.report.curves import Curve, Float64Array
 

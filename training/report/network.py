@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from service.checkpoint import Checkpoint, as_vae
+from service.checkpoint import Checkpoint
+from service.scripted import as_vae
 from training.export.prior import Mixture
 from training.losses import ACTIVE_VARIANCE, unit_kl
 

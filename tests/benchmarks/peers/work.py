@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from service import checkpoint
+from service.scripted import as_vae
 from training.data.preparation import prepare
 
 
@@ -24,7 +25,7 @@ class Work:
     def __init__(self) -> None:
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         loaded = checkpoint.load(Path(os.environ["BENCH_CHECKPOINT"]))
-        self._module = checkpoint.as_vae(loaded.module)
+        self._module = as_vae(loaded.module)
         self._metadata = loaded.metadata
 
     def read(self, operation: str, body: dict[str, Any]) -> Tensor:

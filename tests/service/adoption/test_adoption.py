@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from service import checkpoint
 from service.adoption import Told, adopt
-from service.checkpoint import VAEModule, as_vae
 from service.errors import CannotAdopt, InvalidCheckpoint
 from service.metadata import Metadata
+from service.scripted import VAEModule, as_vae
 from tests import foreign_vaes, planted
 from tests.foreign_vaes import IMAGE_SHAPE, LATENT_DIM, scripted, traced, write
 

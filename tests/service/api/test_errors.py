@@ -23,6 +23,7 @@ from service.errors import (
     InvalidKeys,
     ServiceError,
 )
+from service.scripted import without_deprecation_warning
 from service.settings import Settings
 from tests import tiny_vae
 from tests.conftest import RunningApp
@@ -185,7 +186,7 @@ async def test_a_failing_device_is_500_without_internals_and_the_next_request_wo
     running_app: RunningApp, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "fragile.pt"
-    with checkpoint.without_deprecation_warning():
+    with without_deprecation_warning():
         checkpoint.save(path, torch.jit.script(_Fragile().eval()), tiny_vae.metadata())
     async with running_app(checkpoint=path, device="cpu") as (_, client):
         with caplog.at_level(logging.ERROR):

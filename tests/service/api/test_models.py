@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service import checkpoint
+from service.description import describe
 from tests import tiny_vae
 from tests.conftest import RunningApp
 from tests.pictures import base64_body, file_of, noise, picture
@@ -63,7 +63,7 @@ async def test_the_model_that_was_named_answers(
     answer = await call(client, form, body, query)
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"] == served
-    version = checkpoint.describe(folder / f"{served}.pt").sha256[:12]
+    version = describe(folder / f"{served}.pt").sha256[:12]
     assert answer.json()["model_version"] == answer.headers["x-model-version"] == version
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from service import checkpoint
-from service.checkpoint import as_vae
 from service.scoring.distribution import score_distribution
 from service.scoring.measurement import fixed_signs
+from service.scripted import as_vae
 from tests import tiny_vae
 from tests.conftest import RunningApp
 from tests.pictures import base64_body, file_of, noise, picture

@@ -9,11 +9,11 @@ import torch
 from pydantic import ValidationError
 
 from service import checkpoint
-from service.checkpoint import as_vae
 from service.errors import InvalidCheckpoint
 from service.metadata import NUM_QUANTILES, Metadata, ScoreDistribution, parse_metadata
 from service.scoring.distribution import anomaly, percentile, score_distribution
 from service.scoring.figures import SURPRISES
+from service.scripted import as_vae
 from tests import tiny_vae
 
 GRID = np.linspace(0, 1, NUM_QUANTILES)

@@ -10,8 +10,8 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from service.checkpoint import without_deprecation_warning
 from service.description import describe
+from service.scripted import without_deprecation_warning
 from service.settings import SHIPPED_CHECKPOINT
 from service.trust.archive import Archive
 from service.trust.operators import is_allowed

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from service import checkpoint
-from service.checkpoint import as_vae, without_deprecation_warning
 from service.description import describe
 from service.errors import InvalidCheckpoint
+from service.scripted import as_vae, without_deprecation_warning
 from tests import planted
 from tests.planted import Honest, replaced, rewritten
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from service import checkpoint
 from service.metrics import DEVICE_FAILURES
+from service.scripted import as_vae, without_deprecation_warning
 from service.vae.faults import Fault, fault_of
 from service.vae.precision import Precision
 from service.vae.runtime import Runtime
@@ -30,7 +31,7 @@ class Greedy(tiny_vae.TinyVAE):
 @pytest.fixture
 def greedy_checkpoint(tmp_path: Path) -> checkpoint.Checkpoint:
     path = tmp_path / "greedy.pt"
-    with checkpoint.without_deprecation_warning():
+    with without_deprecation_warning():
         checkpoint.save(path, torch.jit.script(Greedy().eval()), tiny_vae.metadata())
     return checkpoint.load(path)
 
@@ -63,7 +64,7 @@ def test_what_the_allocator_of_the_host_says_inside_torchscript_is_lack_of_memor
     greedy_checkpoint: checkpoint.Checkpoint,
 ) -> None:
     with pytest.raises(RuntimeError) as caught:
-        checkpoint.as_vae(greedy_checkpoint.module).decode(torch.zeros(FITS + 1, 4))
+        as_vae(greedy_checkpoint.module).decode(torch.zeros(FITS + 1, 4))
     assert type(caught.value) is RuntimeError
     assert fault_of(caught.value) is Fault.OOM
 

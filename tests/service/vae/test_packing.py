@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from service.checkpoint import without_deprecation_warning
+from service.scripted import without_deprecation_warning
 from service.vae.packing import pack
 
 KINDS = ("convolution", "deconvolution", "inner_product", "matmul", "reorder")  # in oneDNN's log

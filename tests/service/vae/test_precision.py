@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from service import checkpoint
-from service.checkpoint import MAX_PIXEL_DIFFERENCE
 from service.errors import InvalidCheckpoint
+from service.golden import MAX_PIXEL_DIFFERENCE
+from service.scripted import without_deprecation_warning
 from service.vae.precision import Placed, Precision, native_precisions, place_decoder, place_encoder
 from tests import tiny_vae
 
@@ -104,7 +105,7 @@ def save_cancelling(path: Path) -> Path:
     with torch.no_grad():
         module.decode_weight[1] = 1000.0
         module.decode_weight[2] = -1001.0
-    with checkpoint.without_deprecation_warning():
+    with without_deprecation_warning():
         checkpoint.save(path, torch.jit.script(module.eval()), tiny_vae.metadata())
     assert MAX_PIXEL_DIFFERENCE < 8
     return path

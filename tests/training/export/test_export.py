@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.checkpoint import as_vae, load
+from service.checkpoint import load
+from service.scripted import as_vae
 from training.config import Config, build_config
 from training.data import load_splits
 from training.data.batches import validation_images

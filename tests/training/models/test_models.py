@@ -5,7 +5,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.checkpoint import without_deprecation_warning
+from service.scripted import without_deprecation_warning
 from training.models import MODELS
 from training.models.vae import reparametrize
 
