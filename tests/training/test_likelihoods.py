@@ -5,15 +5,14 @@ import torch
 from scipy import stats
 from torch.distributions import Bernoulli, Normal
 
+from service.scoring.likelihood import bernoulli_nll, gaussian_nll
 from training.config import LossConfig
 from training.likelihoods import (
     BernoulliLikelihood,
     DiscretizedLogisticLikelihood,
     GaussianLikelihood,
     OptimalGaussianLikelihood,
-    bernoulli_nll,
     build_likelihood,
-    gaussian_nll,
 )
 
 
