@@ -29,8 +29,8 @@ from service.api.uploads import Uploads, read_pair, upload_options
 from service.api.work import decoded_uploads, image_answer, result_of
 from service.engine.engine import Engine
 from service.engine.jobs import Result
+from service.interpolation import interpolate as steps_between
 from service.scripted import Float32Array
-from service.vae.interpolation import interpolate as steps_between
 from service.vae.runtime import Runtime
 
 

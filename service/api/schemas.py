@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from service.errors import InvalidValue
-from service.vae.interpolation import Mode
+from service.interpolation import Mode
 from service.vae.noise import MAX_SEED
 
 

@@ -17,7 +17,7 @@ from training.data import load_splits
 from training.errors import EvaluationError, NotComputable
 from training.evaluate.autoencoder import Autoencoder, ExportedAutoencoder, TrainedAutoencoder
 from training.evaluate.likelihood import likelihood_from
-from training.evaluate.prior import FittedPrior, Prior, StandardPrior
+from training.evaluate.prior import Prior
 from training.export import load_trained, stored_config
 from training.likelihoods import Likelihood
 
@@ -93,9 +93,9 @@ def _open_exported(path: Path, *, root: Path | None, device: torch.device) -> Su
         ) from None
     if metadata.likelihood is None:
         raise EvaluationError(f"{path} does not say in metadata.likelihood what it was trained with")
-    priors: dict[str, Prior] = {"standard": StandardPrior(metadata.latent_dim)}
-    if hasattr(checkpoint.module, "prior_weights"):
-        priors["fitted"] = FittedPrior.of(checkpoint.module)
+    priors = {"standard": Prior(metadata.latent_dim)}
+    if checkpoint.prior is not None:
+        priors["fitted"] = Prior(metadata.latent_dim, checkpoint.prior)
     loss = config.get("loss")
     return Subject(
         path=path,
@@ -124,7 +124,7 @@ def _open_trained(path: Path, *, root: Path | None, device: torch.device) -> Sub
         likelihood_name=config.loss.likelihood,
         likelihood=training.likelihood.eval(),
         is_point=training.is_autoencoder,
-        priors={"standard": StandardPrior(config.model.latent_dim)},
+        priors={"standard": Prior(config.model.latent_dim)},
         image_shape=data.image_shape,
         data=data,
         seed=config.seed,

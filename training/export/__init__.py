@@ -12,7 +12,7 @@ from torch import Tensor
 
 from service.checkpoint import save
 from service.metadata import Metadata, Provenance
-from service.prior import read_prior
+from service.prior import Mixture
 from service.scoring.distribution import score_distribution
 from service.scripted import as_vae, without_deprecation_warning
 from training.config import Config, build_config, command_line
@@ -22,7 +22,7 @@ from training.errors import ExportError
 from training.export.calibration import calibrate
 from training.export.comparison import compare
 from training.export.module import build_module
-from training.export.prior import MAX_IMAGES, Mixture, fit_mixture, training_latents
+from training.export.prior import MAX_IMAGES, fit_mixture, register_prior, training_latents
 from training.export.quality import Quality, measure_quality
 from training.lightning_module import VAETraining
 
@@ -60,7 +60,7 @@ def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) ->
     module = build_module(training.model)
     mixture = _fitted_prior(training, splits.train)
     if mixture is not None:
-        mixture.register(module)
+        register_prior(module, mixture)
     with without_deprecation_warning():
         scripted = torch.jit.script(module)
     difference = compare(training.model, scripted, images[:NUM_COMPARED_IMAGES])
@@ -71,7 +71,7 @@ def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) ->
     }
     metadata = _metadata(training.config, state, quality, difference, len(splits.train))
     metadata = metadata.model_copy(update=changes)
-    scores = score_distribution(as_vae(scripted), images, metadata, prior=read_prior(scripted, metadata))
+    scores = score_distribution(as_vae(scripted), images, metadata, prior=mixture)
     try:
         save(target, scripted, metadata.model_copy(update={"scores": scores}))
     except OSError as error:

@@ -8,13 +8,14 @@ Shapes: N images, K components, D latent size.
 
 import logging
 import warnings
-from typing import NamedTuple
 
+import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
+from service.prior import Mixture
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
 from training.models.vae import reparametrize
 
@@ -26,23 +27,10 @@ MIN_IMAGES_PER_NUMBER = 2  # for each mean and each row of a covariance; fewer i
 SMALLEST_VARIANCE = 1e-4
 
 
-class Mixture(NamedTuple):
-    """K Gaussians: z = means[k] + factors[k] @ noise with probability weights[k].
-
-    Attributes:
-        weights: float32 (K,), their sum is 1.
-        means: float32 (K, D).
-        factors: float32 (K, D, D), lower triangular.
-    """
-
-    weights: Tensor
-    means: Tensor
-    factors: Tensor
-
-    def register(self, module: nn.Module) -> None:
-        """Give a module the buffers that a checkpoint's fitted prior is read from."""
-        for name, value in self._asdict().items():
-            module.register_buffer(f"prior_{name}", value)
+def register_prior(module: nn.Module, mixture: Mixture) -> None:
+    """Give a module the buffers that service.prior reads a checkpoint's fitted prior from."""
+    for name, values in vars(mixture).items():
+        module.register_buffer(f"prior_{name}", torch.from_numpy(values))
 
 
 def fit_mixture(z: Tensor, *, num_components: int, seed: int) -> Mixture:
@@ -58,12 +46,8 @@ def fit_mixture(z: Tensor, *, num_components: int, seed: int) -> Mixture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture.fit(z.double().numpy())
-    covariances = torch.from_numpy(mixture.covariances_)
-    return Mixture(
-        torch.from_numpy(mixture.weights_).float(),
-        torch.from_numpy(mixture.means_).float(),
-        torch.linalg.cholesky(covariances).float(),
-    )
+    factors = np.linalg.cholesky(mixture.covariances_)
+    return Mixture(*(values.astype(np.float32) for values in (mixture.weights_, mixture.means_, factors)))
 
 
 @torch.no_grad()

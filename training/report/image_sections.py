@@ -7,11 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from training.evaluate.prior import Prior
 from training.grids import paired_rows
-from training.lightning_module import seeded_noise
 from training.report.charts import error_chart
 from training.report.figures import readable
-from training.report.latents import mixture_latents
 from training.report.network import Network, Observations
 from training.report.pictures import picture
 from training.report.section import Panel, Section
@@ -20,6 +19,7 @@ from training.report.subject import Subject
 COLUMNS = 8
 NUM_PAIRS = 24
 NUM_SAMPLES = 48
+CPU = torch.device("cpu")
 
 
 def reconstruction_section(observations: Observations) -> Section:
@@ -44,24 +44,23 @@ def reconstruction_section(observations: Observations) -> Section:
 def sample_section(network: Network, subject: Subject) -> Section:
     """The same noise under both priors, or under the one there is."""
     seed = subject.seed
-    noise = seeded_noise(NUM_SAMPLES, subject.checkpoint.metadata.latent_dim, seed=seed)
-    mixture = network.mixture()
+    latent_dim, mixture = subject.checkpoint.metadata.latent_dim, subject.checkpoint.prior
     what = "Its units were never held to that" if subject.is_autoencoder else "What the training aims at"
-    priors = {"standard": (noise, f"Standard normal prior. {what}; z is the noise itself.")}
+    priors = {"standard": (Prior(latent_dim), f"Standard normal prior. {what}; z is the noise itself.")}
     if mixture is not None:
         caption = (
             f"Fitted prior: a mixture of {len(mixture.weights)} Gaussians, fitted to the latents of training "
             "images. The service draws from it unless asked not to."
         )
-        priors = {"fitted": (mixture_latents(mixture, noise, seed=seed), caption), **priors}
+        priors = {"fitted": (Prior(latent_dim, mixture), caption), **priors}
     panels = [
         Panel(
             f"samples-{name}",
-            picture(network.decode(z), columns=COLUMNS),
-            f"{len(z)} images decoded from latents drawn from the {name} prior.",
+            picture(network.decode(prior.draw(NUM_SAMPLES, seed=seed, device=CPU)), columns=COLUMNS),
+            f"{NUM_SAMPLES} images decoded from latents drawn from the {name} prior.",
             caption,
         )
-        for name, (z, caption) in priors.items()
+        for name, (prior, caption) in priors.items()
     ]
     text = f"Images that do not exist, decoded from noise of seed {seed}"
     text += (

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from service.checkpoint import Checkpoint
 from service.scripted import as_vae
-from training.export.prior import Mixture
 from training.losses import ACTIVE_VARIANCE, unit_kl
 
 BATCH_SIZE = 64
@@ -84,14 +83,6 @@ class Network:
         """uint8 (N, C, H, W) of latents (N, D)."""
         with torch.inference_mode():
             return torch.cat([as_vae(self._module).decode(batch) for batch in z.split(BATCH_SIZE)])
-
-    def mixture(self) -> Mixture | None:
-        """The fitted prior; None where the checkpoint has none."""
-        buffers = dict(self._module.named_buffers())
-        names = [f"prior_{field}" for field in Mixture._fields]
-        if not all(name in buffers for name in names):
-            return None
-        return Mixture(*(buffers[name].float() for name in names))
 
 
 def _with_progress(batches: Sequence[Tensor], *, num_images: int) -> Iterable[Tensor]:

@@ -6,9 +6,10 @@ Shapes: N images, D latent size.
 import torch
 from torch import Tensor
 
+from service.interpolation import Mode, interpolate
 from training.report.figures import readable
 from training.report.image_sections import evenly_spaced
-from training.report.latents import linear_path, spherical_path, traversal
+from training.report.latents import traversal
 from training.report.network import Network, Observations
 from training.report.pictures import picture
 from training.report.section import Panel, Section
@@ -17,6 +18,7 @@ NUM_TRAVERSED_UNITS = 8
 DEVIATIONS = (-3, -2, -1, 0, 1, 2, 3)
 NUM_INTERPOLATIONS = 3
 NUM_STEPS = 9
+MODES: dict[str, Mode] = {"linear": "linear", "spherical": "slerp"}
 
 
 def traversal_section(network: Network, observations: Observations, *, is_autoencoder: bool) -> Section:
@@ -65,12 +67,12 @@ def interpolation_section(network: Network, observations: Observations) -> Secti
     panels = [
         _path(
             name,
-            network.decode(path(*observations.mu[pair], num_steps=NUM_STEPS)),
+            network.decode(_steps(*observations.mu[pair], mode=mode)),
             observations.images[pair],
             number,
         )
         for number, pair in enumerate(chosen.view(num_pairs, 2), start=1)
-        for name, path in (("linear", linear_path), ("spherical", spherical_path))
+        for name, mode in MODES.items()
     ]
     text = (
         "The outermost images are real; between them their latents are mixed in equal steps, along the "
@@ -79,6 +81,11 @@ def interpolation_section(network: Network, observations: Observations) -> Secti
     if not panels:
         text = "There are none: it takes two validation images."
     return Section("interpolations", "From one image to another", text, tuple(panels), layout="rows")
+
+
+def _steps(start: Tensor, end: Tensor, *, mode: Mode) -> Tensor:
+    z, _ = interpolate(start.numpy(), end.numpy(), num_steps=NUM_STEPS, mode=mode)
+    return torch.from_numpy(z)
 
 
 def _start(observations: Observations, index: int) -> Panel:

@@ -22,7 +22,7 @@ from training.evaluate.groups import GROUPS
 from training.evaluate.images import EvaluatedImages
 from training.evaluate.importance_bound import measure_importance_bound, partial_path
 from training.evaluate.measurement import Measurement, Settings
-from training.evaluate.prior import StandardPrior
+from training.evaluate.prior import Prior
 from training.evaluate.subject import Subject
 
 NUM_VALIDATION_IMAGES = 13  # of 128 sprites, a tenth
@@ -48,7 +48,7 @@ def linear_measurement(
         likelihood_name="gaussian",
         likelihood=GaussianAroundLogits(),
         is_point=False,
-        priors={"standard": StandardPrior(LATENT_DIM)},
+        priors={"standard": Prior(LATENT_DIM)},
         image_shape=IMAGE_SHAPE,
         data=DataConfig(dataset="folder", image_shape=IMAGE_SHAPE),
         seed=0,

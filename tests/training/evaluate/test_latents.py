@@ -11,6 +11,7 @@ from torch.distributions import (
     kl_divergence,
 )
 
+from service.prior import Mixture
 from training.evaluate.latents import (
     count_active_units,
     log_aggregate_posterior,
@@ -18,7 +19,7 @@ from training.evaluate.latents import (
     prior_gap,
 )
 from training.evaluate.posterior import Posterior
-from training.evaluate.prior import FittedPrior, StandardPrior
+from training.evaluate.prior import Prior
 
 
 def posterior_of(mu: torch.Tensor, log_var: torch.Tensor, *, seed: int = 0) -> Posterior:
@@ -60,7 +61,7 @@ def test_information_and_gap_are_those_of_gaussians_and_add_up_to_the_rate() -> 
     mu = math.sqrt(0.8) * torch.randn(4000, 1, generator=generator)
     posterior = posterior_of(mu, torch.full((4000, 1), math.log(0.2)), seed=1)
     information = mutual_information(posterior)
-    gap = prior_gap(posterior, StandardPrior(1), information=information)
+    gap = prior_gap(posterior, Prior(1), information=information)
     assert information == pytest.approx(0.5 * math.log(5), abs=0.04)
     assert gap == pytest.approx(0, abs=0.06)
     rate = kl_divergence(Normal(mu, math.sqrt(0.2)), Normal(0.0, 1.0)).mean()
@@ -71,9 +72,10 @@ def test_a_prior_that_is_the_aggregate_posterior_has_no_gap_where_the_standard_n
     # All posteriors are N(m, C): so is their mean, and there is nothing to tell apart.
     mean, variance = torch.tensor([2.0, -1.0]), torch.tensor([0.25, 0.5])
     posterior = posterior_of(mean.expand(4000, 2), variance.log().expand(4000, 2))
-    fitted = FittedPrior(torch.ones(1), mean[None], variance.sqrt().diag()[None])
+    factor = variance.sqrt().diag()[None].numpy()
+    fitted = Prior(2, Mixture(torch.ones(1).numpy(), mean[None].numpy(), factor))
     standard = kl_divergence(
         MultivariateNormal(mean, variance.diag()), MultivariateNormal(torch.zeros(2), torch.eye(2))
     )
     assert prior_gap(posterior, fitted, information=0.0) == pytest.approx(0, abs=0.05)
-    assert prior_gap(posterior, StandardPrior(2), information=0.0) == pytest.approx(float(standard), abs=1e-4)
+    assert prior_gap(posterior, Prior(2), information=0.0) == pytest.approx(float(standard), abs=1e-4)

@@ -1,7 +1,8 @@
 import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from training.evaluate.prior import FittedPrior, StandardPrior
+from service.prior import Mixture
+from training.evaluate.prior import Prior
 
 CPU = torch.device("cpu")
 WEIGHTS = torch.tensor([0.2, 0.8])
@@ -14,21 +15,24 @@ FACTORS = torch.tensor(
 )
 
 
+FITTED = Prior(3, Mixture(WEIGHTS.numpy(), MEANS.numpy(), FACTORS.numpy()))
+
+
 def test_the_density_of_the_mixture_is_that_of_torch_distributions() -> None:
     mixture = MixtureSameFamily(Categorical(WEIGHTS), MultivariateNormal(MEANS, scale_tril=FACTORS))
     z = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
-    density = FittedPrior(WEIGHTS, MEANS, FACTORS).log_density(z)
+    density = FITTED.log_density(z)
     torch.testing.assert_close(density.float(), mixture.log_prob(z))
 
 
 def test_the_density_of_the_standard_normal_is_that_of_torch_distributions() -> None:
     z = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
     expected = MultivariateNormal(torch.zeros(3), torch.eye(3)).log_prob(z)
-    torch.testing.assert_close(StandardPrior(3).log_density(z).float(), expected)
+    torch.testing.assert_close(Prior(3).log_density(z).float(), expected)
 
 
 def test_what_is_drawn_has_the_moments_of_the_mixture() -> None:
-    z = FittedPrior(WEIGHTS, MEANS, FACTORS).draw(200_000, seed=0, device=CPU)
+    z = FITTED.draw(200_000, seed=0, device=CPU)
     mixture = MixtureSameFamily(Categorical(WEIGHTS), MultivariateNormal(MEANS, scale_tril=FACTORS))
     torch.testing.assert_close(z.mean(dim=0), mixture.mean, atol=0.02, rtol=0)
     inner = (FACTORS @ FACTORS.mT + MEANS[:, :, None] * MEANS[:, None]) * WEIGHTS[:, None, None]
@@ -37,6 +41,6 @@ def test_what_is_drawn_has_the_moments_of_the_mixture() -> None:
 
 
 def test_the_same_seed_draws_the_same_latents() -> None:
-    for prior in (StandardPrior(3), FittedPrior(WEIGHTS, MEANS, FACTORS)):
+    for prior in (Prior(3), FITTED):
         assert torch.equal(prior.draw(9, seed=4, device=CPU), prior.draw(9, seed=4, device=CPU))
         assert not torch.equal(prior.draw(9, seed=4, device=CPU), prior.draw(9, seed=5, device=CPU))

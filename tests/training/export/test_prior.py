@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch.distributions import MultivariateNormal
@@ -19,11 +20,11 @@ def drawn(num: int, *, seed: int) -> torch.Tensor:
 def test_a_planted_mixture_is_found_again() -> None:
     mixture = fit_mixture(drawn(20_000, seed=0), num_components=2, seed=0)
     first = int(mixture.means[:, 0].argmax())
-    torch.testing.assert_close(mixture.weights[first].item(), 0.25, atol=0.01, rtol=0)
-    torch.testing.assert_close(mixture.means[first], torch.tensor([4.0, 0.0]), atol=0.05, rtol=0)
+    assert mixture.weights[first] == pytest.approx(0.25, abs=0.01)
+    np.testing.assert_allclose(mixture.means[first], [4, 0], atol=0.05)
     covariance = mixture.factors[first] @ mixture.factors[first].T
-    torch.testing.assert_close(covariance, torch.tensor([[1.0, 0.8], [0.8, 1.0]]), atol=0.06, rtol=0)
-    assert (mixture.factors.triu(1) == 0).all()
+    np.testing.assert_allclose(covariance, [[1, 0.8], [0.8, 1]], atol=0.06)
+    assert not np.triu(mixture.factors, 1).any()
 
 
 def test_few_images_get_fewer_components_and_one_is_always_there() -> None:
@@ -31,7 +32,7 @@ def test_few_images_get_fewer_components_and_one_is_always_there() -> None:
     for num in (2, 3):
         mixture = fit_mixture(torch.randn(num, 64), num_components=10, seed=0)
         assert len(mixture.weights) == 1
-        assert torch.isfinite(mixture.factors).all()
+        assert np.isfinite(mixture.factors).all()
 
 
 def test_latents_are_drawn_from_the_posteriors(tiny_config: Config) -> None:

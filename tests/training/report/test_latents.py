@@ -1,4 +1,3 @@
-import math
 from statistics import NormalDist
 
 import numpy as np
@@ -6,15 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from training.export.prior import Mixture
-from training.report.latents import (
-    linear_path,
-    manifold,
-    mixture_latents,
-    principal_plane,
-    spherical_path,
-    traversal,
-)
+from training.report.latents import manifold, principal_plane, traversal
 
 
 def test_the_corners_of_the_manifold_are_the_inverse_normal_cdf_of_half_a_step() -> None:
@@ -39,42 +30,6 @@ def test_a_traversal_changes_its_unit_alone() -> None:
     rows = traversal(z, unit=1, values=torch.tensor([-3.0, 0.0, 3.0]))
     assert rows.tolist() == [[0.5, -3.0, 2.0], [0.5, 0.0, 2.0], [0.5, 3.0, 2.0]]
     assert z.tolist() == [0.5, -1.0, 2.0]
-
-
-def test_a_linear_path_has_equal_steps() -> None:
-    path = linear_path(torch.tensor([0.0, 4.0]), torch.tensor([4.0, 0.0]), num_steps=5)
-    assert path.tolist() == [[0, 4], [1, 3], [2, 2], [3, 1], [4, 0]]
-
-
-def test_a_spherical_path_turns_by_equal_angles_at_a_constant_distance() -> None:
-    path = spherical_path(torch.tensor([2.0, 0.0, 0.0]), torch.tensor([0.0, 2.0, 0.0]), num_steps=4)
-    angles = [0, math.pi / 6, math.pi / 3, math.pi / 2]
-    expected = [[2 * math.cos(angle), 2 * math.sin(angle), 0.0] for angle in angles]
-    torch.testing.assert_close(path, torch.tensor(expected))
-
-
-@pytest.mark.parametrize("end", [[2.0, 2.0], [-1.0, -1.0], [0.0, 0.0]])
-def test_a_spherical_path_without_an_angle_is_the_straight_line(end: list[float]) -> None:
-    start = torch.tensor([1.0, 1.0])
-    path = spherical_path(start, torch.tensor(end), num_steps=3)
-    torch.testing.assert_close(path[1], (start + torch.tensor(end)) / 2)
-
-
-def test_latents_of_a_mixture_are_a_mean_and_its_factor_times_the_noise() -> None:
-    factor = torch.tensor([[2.0, 0.0], [1.0, 3.0]])
-    mixture = Mixture(
-        weights=torch.tensor([0.0, 1.0]),
-        means=torch.tensor([[100.0, 100.0], [5.0, -5.0]]),
-        factors=torch.stack([torch.eye(2), factor]),
-    )
-    z = mixture_latents(mixture, torch.tensor([[1.0, 1.0], [0.0, 2.0]]), seed=0)
-    assert z.tolist() == [[5 + 2, -5 + 1 + 3], [5, -5 + 6]]
-
-
-def test_components_are_drawn_by_their_weights() -> None:
-    mixture = Mixture(torch.tensor([0.25, 0.75]), torch.tensor([[0.0], [1.0]]), torch.zeros(2, 1, 1))
-    z = mixture_latents(mixture, torch.zeros(10_000, 1), seed=3)
-    assert float(z.mean()) == pytest.approx(0.75, abs=0.02)
 
 
 def test_the_principal_plane_is_that_of_scikit_learn() -> None:

@@ -56,7 +56,3 @@ def test_the_deviation_is_that_of_samples_of_the_posteriors() -> None:
     samples = (mu + (0.5 * log_var).exp() * noise).flatten(0, 1)
     deviation = Observations(images, mu, log_var, images).deviation
     np.testing.assert_allclose(deviation, samples.std(dim=0), rtol=0.01)
-
-
-def test_a_checkpoint_without_the_buffers_has_no_mixture(tiny_checkpoint: Path) -> None:
-    assert Network(load(tiny_checkpoint)).mixture() is None

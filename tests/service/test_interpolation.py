@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
-from service.vae.interpolation import Mode, interpolate
+from service.interpolation import Mode, interpolate
 from service.vae.noise import draw_noise
 
 
