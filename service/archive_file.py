@@ -1,28 +1,7 @@
-"""The zip archive that a checkpoint is, as a file: written whole or not at all, a part exchanged."""
+"""The zip archive that a checkpoint is, with a part left out or exchanged."""
 
 import io
-import shutil
-import tempfile
 import zipfile
-from pathlib import Path
-
-MODE_OF_NEW_FILES = 0o644
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that nobody ever sees half of; one that is replaced keeps its mode."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        temporary.write_bytes(content)
-        if path.exists():
-            shutil.copymode(path, temporary)
-        else:
-            temporary.chmod(MODE_OF_NEW_FILES)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def without_source_paths(content: bytes) -> bytes:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 
-from service.archive_file import with_extra, without_source_paths, write_whole
+from service.archive_file import with_extra, without_source_paths
 from service.errors import InvalidCheckpoint
 from service.golden import Golden
 from service.metadata import Metadata, parse_metadata
@@ -33,6 +33,7 @@ from service.prior import Mixture, read_prior
 from service.scripted import as_vae, without_deprecation_warning
 from service.trust.archive import Archive
 from service.trust.program import Program
+from service.whole_file import write_whole
 
 METADATA_FILE = "metadata.json"
 GOLDEN_FILE = "golden.npz"

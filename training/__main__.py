@@ -15,9 +15,9 @@ from training.errors import ConfigError, RunStopped, TrainingError
 from training.evaluate import command as evaluation
 from training.export import export_checkpoint, stored_config
 from training.report import command as reporting
+from training.run_folder import RunFolder
 from training.train import train
 from training.train.resuming import may_change
-from training.train.run_folder import RunFolder
 
 FLAGS = {
     "data": "data.root",

@@ -14,7 +14,7 @@ from tests.recorded_training import checksum
 from tests.training_run import TrainingProcess, last, tiny_flags
 from training.config import build_config
 from training.data import load_splits
-from training.train.run_folder import RunFolder
+from training.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service import checkpoint
-from service.archive_file import with_extra, without_source_paths, write_whole
+from service.archive_file import with_extra, without_source_paths
 from service.checkpoint import load, replace_metadata
 from service.errors import InvalidCheckpoint
 from tests import tiny_vae
@@ -34,23 +34,6 @@ def test_one_part_is_exchanged_and_the_rest_is_as_it_was() -> None:
 def test_tables_that_name_source_files_are_left_out() -> None:
     content = archive(**{"a/code.py": "x", "a/code.py.debug_pkl": "/home/someone"})
     assert list(parts(without_source_paths(content))) == ["a/code.py"]
-
-
-def test_a_replaced_file_keeps_its_mode_and_a_new_one_can_be_read_by_all(tmp_path: Path) -> None:
-    new, old = tmp_path / "new", tmp_path / "old"
-    old.write_bytes(b"old")
-    old.chmod(0o600)
-    for path in (new, old):
-        write_whole(path, b"content")
-        assert path.read_bytes() == b"content"
-    assert (new.stat().st_mode & 0o777, old.stat().st_mode & 0o777) == (0o644, 0o600)
-
-
-def test_a_file_that_cannot_be_replaced_is_left_alone_and_nothing_lies_about(tmp_path: Path) -> None:
-    (tmp_path / "folder/inner").mkdir(parents=True)
-    with pytest.raises(OSError):
-        write_whole(tmp_path / "folder", b"content")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
 def test_metadata_are_replaced_and_code_weights_and_golden_values_stay_byte_for_byte(tmp_path: Path) -> None:

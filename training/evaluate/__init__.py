@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from service.checkpoint import replace_metadata
+from service.whole_file import write_whole
 from training.data.parts import Part
 from training.errors import EvaluationError, NotComputable
 from training.evaluate.groups import GROUPS
@@ -59,7 +60,7 @@ def keep(measurement: Measurement, *, output: Path, seconds: float, is_written: 
     """Write the results as JSON and, of an exported checkpoint, into its metadata; drop partial results."""
     subject = measurement.subject
     try:
-        output.write_bytes(as_json(measurement, seconds=seconds))
+        write_whole(output, as_json(measurement, seconds=seconds))
         if is_written and subject.metadata is not None:
             replace_metadata(subject.path, with_figures(subject.metadata, measurement))
     except OSError as error:

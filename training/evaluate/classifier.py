@@ -4,8 +4,8 @@ Shapes: N images, B batch, C channels, H height, W width, F features, L labels.
 """
 
 import hashlib
+import io
 import logging
-import os
 import pickle
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional
 
+from service.whole_file import write_whole
 from training.data.labels import Labels
 from training.lightning_module import as_unit_range
 
@@ -158,10 +159,9 @@ def _load(classifier: Classifier, path: Path) -> bool:
 
 def _store(classifier: Classifier, path: Path) -> None:
     """Keep it for the next time; where that fails, the next time trains it again."""
+    content = io.BytesIO()
+    torch.save(classifier.state_dict(), content)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        torch.save(classifier.state_dict(), temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
+        write_whole(path, content.getbuffer())
+    except OSError as error:
         logger.warning("the classifier is not kept: %s", error)

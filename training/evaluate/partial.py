@@ -12,6 +12,8 @@ import orjson
 import torch
 from torch import Tensor
 
+from service.whole_file import write_whole
+
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_SAVES = 10.0
@@ -45,12 +47,11 @@ class PartialResults:
 
     def save(self) -> None:
         """Write the file, whole or not at all; where that fails, warn."""
-        temporary = self.path.with_name(self.path.name + ".tmp")
         self._saved_at = time.monotonic()
+        content = io.BytesIO()
+        np.savez(content, key=np.array(self._key), values=self.values.numpy())
         try:
-            with temporary.open("wb") as file:
-                np.savez(file, key=np.array(self._key), values=self.values.numpy())
-            temporary.replace(self.path)
+            write_whole(self.path, content.getbuffer())
         except OSError as error:  # no reason to lose what is computed
             logger.warning("%s cannot be written (%s): stopping would lose what is known", self.path, error)
 

@@ -6,13 +6,12 @@ import zipfile
 from pathlib import Path
 
 import torch
-import yaml
 from pydantic import ValidationError
 
 from service.checkpoint import METADATA_FILE, load
 from service.errors import InvalidCheckpoint
 from service.metadata import Metadata
-from training.config import DataConfig, build_config
+from training.config import DataConfig
 from training.data import load_splits
 from training.errors import EvaluationError, NotComputable
 from training.evaluate.autoencoder import Autoencoder, ExportedAutoencoder, TrainedAutoencoder
@@ -20,9 +19,7 @@ from training.evaluate.likelihood import likelihood_from
 from training.evaluate.prior import Prior
 from training.export import load_trained, stored_config
 from training.likelihoods import Likelihood
-
-EXPORTED = "model.pt"
-CONFIG = "config.yaml"
+from training.run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +65,12 @@ def open_subject(path: Path, *, root: Path | None, device: torch.device) -> Subj
         EvaluationError: It is none of these.
         TrainingError: A Lightning checkpoint that is not of this project, or whose images are not there.
     """
-    if path.is_dir() and not (path / EXPORTED).is_file():
-        raise EvaluationError(f"{path} holds no {EXPORTED}: export the run, or name a .ckpt file of it")
+    exported = RunFolder(path).exported if path.is_dir() else path
+    if path.is_dir() and not exported.is_file():
+        raise EvaluationError(f"{path} holds no {exported.name}: export the run, or name a .ckpt file of it")
     if path.suffix == ".ckpt":
         return _open_trained(path, root=root, device=device)
-    return _open_exported(path / EXPORTED if path.is_dir() else path, root=root, device=device)
+    return _open_exported(exported, root=root, device=device)
 
 
 def _open_exported(path: Path, *, root: Path | None, device: torch.device) -> Subject:
@@ -96,17 +94,16 @@ def _open_exported(path: Path, *, root: Path | None, device: torch.device) -> Su
     priors = {"standard": Prior(metadata.latent_dim)}
     if checkpoint.prior is not None:
         priors["fitted"] = Prior(metadata.latent_dim, checkpoint.prior)
-    loss = config.get("loss")
     return Subject(
         path=path,
         digest=_digest(path),
         autoencoder=autoencoder,
         likelihood_name=metadata.likelihood,
         likelihood=_likelihood(metadata, has_logits=autoencoder.has_logits, device=device),
-        is_point=isinstance(loss, dict) and loss.get("objective") == "autoencoder",
+        is_point=is_autoencoder(metadata),
         priors=priors,
         image_shape=metadata.image_shape,
-        data=_with_root(data, root or _root_of_run(path.parent)),
+        data=_with_root(data, root or RunFolder(path.parent).data_root()),
         seed=seed,
         metadata=metadata,
     )
@@ -132,22 +129,17 @@ def _open_trained(path: Path, *, root: Path | None, device: torch.device) -> Sub
     )
 
 
+def is_autoencoder(metadata: Metadata) -> bool:
+    """Whether it was trained without a prior, so that there is no KL divergence."""
+    loss = metadata.provenance.config.get("loss")
+    return isinstance(loss, dict) and loss.get("objective") == "autoencoder"
+
+
 def _likelihood(metadata: Metadata, *, has_logits: bool, device: torch.device) -> Likelihood | NotComputable:
     try:
         return likelihood_from(metadata, has_logits=has_logits).to(device).eval()
     except NotComputable as reason:
         return reason
-
-
-def _root_of_run(folder: Path) -> Path | None:
-    """The folder of the data set that the config beside a checkpoint names."""
-    path = folder / CONFIG
-    if not path.is_file():
-        return None
-    try:
-        return build_config(yaml.safe_load(path.read_text())).data.root
-    except (OSError, yaml.YAMLError, TypeError):
-        return None
 
 
 def _with_root(data: DataConfig, root: Path | None) -> DataConfig:

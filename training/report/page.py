@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from service.whole_file import write_whole
 from training.report.figures import KeyFigure
 from training.report.pictures import webp_bytes
 from training.report.section import Panel, Section
@@ -59,10 +59,7 @@ class Page:
                 save_png(panel.content, file)
             else:
                 panel.content.save(file)
-        with tempfile.NamedTemporaryFile(dir=html.parent, suffix=".tmp", delete=False) as temporary:
-            temporary.write(self.html().encode())
-        Path(temporary.name).chmod(0o644)
-        Path(temporary.name).replace(html)
+        write_whole(html, self.html().encode())
 
 
 def _drawn(panel: Panel) -> Markup:

@@ -9,15 +9,16 @@ runs/<name>/model.pt                 the checkpoint, which says how it was train
 import dataclasses
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from service.checkpoint import Checkpoint, load
 from service.errors import InvalidCheckpoint
 from training.config import DataConfig, load_preset
-from training.errors import DataError, TrainingError
+from training.errors import TrainingError
+from training.evaluate.subject import is_autoencoder
 from training.report.curves import Log, read_log
 from training.report.evaluation import Evaluation, read_evaluation
+from training.run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +44,7 @@ class Subject:
     @property
     def is_autoencoder(self) -> bool:
         """Whether it was trained without a prior, so that there is no KL divergence."""
-        loss = self.checkpoint.metadata.provenance.config.get("loss")
-        return isinstance(loss, dict) and loss.get("objective") == "autoencoder"
+        return is_autoencoder(self.checkpoint.metadata)
 
 
 def open_subject(source: Path, *, root: Path | None) -> Subject:
@@ -58,6 +58,7 @@ def open_subject(source: Path, *, root: Path | None) -> Subject:
         TrainingError: With the remedy in its message.
     """
     file = source if source.is_file() else _exported_in(source)
+    run = RunFolder(file.parent)
     try:
         checkpoint = load(file)
     except InvalidCheckpoint as error:
@@ -66,37 +67,22 @@ def open_subject(source: Path, *, root: Path | None) -> Subject:
     return Subject(
         file=file,
         checkpoint=checkpoint,
-        data=_data(checkpoint, root=root or _root_of_run(file.parent / "config.yaml")),
+        data=_data(checkpoint, root=root or run.data_root()),
         seed=seed if isinstance(seed, int) else 0,
-        log=read_log(file.parent / "tensorboard"),
+        log=read_log(run.tensorboard),
         evaluation=read_evaluation(file.with_suffix(".evaluation.json")),
     )
 
 
 def _exported_in(run: Path) -> Path:
-    file = run / "model.pt"
+    file = RunFolder(run).exported
     if file.is_file():
         return file
     if not run.exists():
         raise TrainingError(f"{run} does not exist; a run is a folder in runs/, or where --runs said")
-    if not (run / "checkpoints").is_dir():
+    if not RunFolder(run).checkpoints.is_dir():
         raise TrainingError(f"{run} is no run: neither model.pt nor checkpoints/ is in it")
     raise TrainingError(f"{run} holds no model.pt yet: make it with python -m training export {run}")
-
-
-def _root_of_run(file: Path) -> Path | None:
-    """The folder of images that the run beside a checkpoint was trained on, if there are both.
-
-    Raises:
-        DataError: It is not there any more.
-    """
-    try:
-        root = yaml.safe_load(file.read_text())["data"]["root"]
-    except (OSError, yaml.YAMLError, LookupError, TypeError):
-        return None
-    if root is not None and not Path(root).is_dir():
-        raise DataError(f"the images are no longer in {root}: add --data DIR, the folder where they are now")
-    return None if root is None else Path(root)
 
 
 def _data(checkpoint: Checkpoint, *, root: Path | None) -> DataConfig:

@@ -17,6 +17,7 @@ from training.data.splits import ImageSplits
 from training.errors import RunStopped
 from training.export import export_checkpoint
 from training.lightning_module import VAETraining
+from training.run_folder import RunFolder
 from training.train.averaging import MovingAverage
 from training.train.best_checkpoints import BestCheckpoints
 from training.train.callbacks import EpochReport, LearningRateOfConfig, StepSeeds
@@ -27,9 +28,8 @@ from training.train.images import RunImages
 from training.train.last_checkpoint import LastCheckpoint
 from training.train.processes import accelerator, processes
 from training.train.resuming import check_resumable
-from training.train.run_folder import RunFolder
 from training.train.tensorboard import Figures
-from training.train.whole_files import WholeCheckpoints
+from training.train.whole_checkpoints import WholeCheckpoints
 
 logger = logging.getLogger(__name__)
 

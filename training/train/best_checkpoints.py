@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from training.train.run_folder import LOSS_IN_NAME, RunFolder
+from training.run_folder import LOSS_IN_NAME, RunFolder
 
 NUM_KEPT = 2
 

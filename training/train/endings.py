@@ -10,7 +10,7 @@ from torch.distributed import DistError
 
 from training.config import Config
 from training.errors import ExportError, RunStopped, TrainingDiverged, TrainingError
-from training.train.run_folder import RunFolder
+from training.run_folder import RunFolder
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -9,9 +9,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from torch import Tensor
 
+from service.whole_file import write_whole
 from training.grids import image_grid, paired_rows, without_alpha
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
-from training.train.whole_files import write_whole
 
 NUM_PAIRS = 32
 NUM_SAMPLES = 64

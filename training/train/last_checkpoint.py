@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from training.errors import RunStopped, TrainingDiverged
-from training.train.run_folder import RunFolder
+from training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

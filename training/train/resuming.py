@@ -3,7 +3,7 @@
 from training.config import Config, leaves
 from training.errors import ConfigError
 from training.export import stored_config
-from training.train.run_folder import RunFolder
+from training.run_folder import RunFolder
 
 CHANGEABLE = ("optimizer.epochs", "optimizer.learning_rate", "data.root")
 

@@ -54,7 +54,8 @@ def test_a_damaged_file_is_said_and_not_taken_up(
 def test_a_folder_that_cannot_be_written_to_stops_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    results = some_results(tmp_path / "nowhere/some.npz")
+    (tmp_path / "file").touch()
+    results = some_results(tmp_path / "file/some.npz")
     results.save()
     assert "cannot be written" in caplog.text
     assert results.missing() == [1, 3]

@@ -12,7 +12,7 @@ from training.data.batches import validation_images
 from training.errors import EvaluationError, ExportError, NotComputable
 from training.evaluate.autoencoder import decoded
 from training.evaluate.subject import Subject, open_subject
-from training.train.run_folder import RunFolder
+from training.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 

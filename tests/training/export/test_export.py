@@ -14,8 +14,8 @@ from training.export.comparison import compare
 from training.export.module import build_module
 from training.export.quality import measure_quality
 from training.lightning_module import VAETraining
+from training.run_folder import RunFolder
 from training.train import train
-from training.train.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from torch.distributed import DistBackendError
 from training.config import Config, build_config, load_preset
 from training.errors import ConfigError, DataError, TrainingError
 from training.lightning_module import VAETraining
+from training.run_folder import RunFolder
 from training.train import train
-from training.train.run_folder import RunFolder
 
 
 def changed(config: Config, changes: Mapping[str, Any]) -> Config:

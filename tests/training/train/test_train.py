@@ -11,8 +11,8 @@ from service.checkpoint import load
 from training.config import Config, build_config
 from training.data import load_splits
 from training.errors import TrainingDiverged, TrainingError
+from training.run_folder import RunFolder
 from training.train import train
-from training.train.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import yaml
 
+from service.whole_file import UNFINISHED, write_whole
 from training.config import Config
-from training.errors import TrainingError
-from training.train.whole_files import write_whole
+from training.errors import DataError, TrainingError
 
 LOSS_IN_NAME = "-loss"
 
@@ -53,6 +53,11 @@ class RunFolder:
         return self.root / "model.pt"
 
     @property
+    def tensorboard(self) -> Path:
+        """What was logged."""
+        return self.root / "tensorboard"
+
+    @property
     def resume_command(self) -> str:
         """What goes on with the run."""
         return f"python -m training train --resume {self.root}"
@@ -67,7 +72,9 @@ class RunFolder:
         return earlier
 
     def write_config(self, config: Config) -> None:
-        """Make the folder where there is none yet, and keep the config in it."""
+        """Keep the config in the folder, made where there is none; drop what kill -9 left half written."""
+        for file in self.root.rglob(UNFINISHED):
+            file.unlink()
         self.grids.mkdir(parents=True, exist_ok=True)
         content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         write_whole(self.config, content.encode())
@@ -82,6 +89,20 @@ class RunFolder:
         if not best:
             raise TrainingError(f"{self.root} holds no finished epoch of a run: no checkpoints/epoch*.ckpt")
         return best[0]
+
+    def data_root(self) -> Path | None:
+        """The folder of images that the run was trained on, if its config names one.
+
+        Raises:
+            DataError: It is not there any more.
+        """
+        try:
+            root = yaml.safe_load(self.config.read_text())["data"]["root"]
+        except (OSError, yaml.YAMLError, LookupError, TypeError):
+            return None
+        if root is not None and not Path(root).is_dir():
+            raise DataError(f"the images are no longer in {root}: add --data DIR, where they are now")
+        return None if root is None else Path(root)
 
     def stored_config(self) -> dict[str, object]:
         """The values of the run's config.

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from training.config import Config
+from training.errors import DataError
+from training.run_folder import RunFolder
+
+
+def test_what_was_left_half_written_is_dropped_when_a_run_goes_on(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.checkpoints.mkdir(parents=True)
+    (folder.checkpoints / ".x7f.part").write_bytes(b"half")
+    folder.last.write_bytes(b"whole")
+    folder.write_config(tiny_config)
+    assert [file.name for file in folder.checkpoints.iterdir()] == ["last.ckpt"]
+
+
+def test_the_folder_of_images_is_known_where_the_config_names_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.data_root() is None
+    for content in ("", "data:", "data: {root: null}"):
+        folder.config.write_text(content)
+        assert folder.data_root() is None
+    folder.config.write_text(f"data: {{root: {tmp_path}}}")
+    assert folder.data_root() == tmp_path
+    folder.config.write_text("data: {root: /gone/away}")
+    with pytest.raises(DataError, match="no longer in /gone/away: add --data DIR"):
+        folder.data_root()
