@@ -84,11 +84,17 @@ def load_trained(checkpoint: Path, *, splits: ImageSplits) -> tuple[VAETraining,
     """The network of a Lightning checkpoint, calibrated on its training images, and the checkpoint's state.
 
     Raises:
-        ExportError: The file is missing, or is no such checkpoint.
+        ExportError: The file is missing, is no such checkpoint, or its weights are of another network.
     """
     state = _read(checkpoint)
     training = VAETraining(build_config(state["config"]))
-    training.load_state_dict(state["state_dict"])
+    try:
+        training.load_state_dict(state["state_dict"])
+    except RuntimeError as error:
+        raise ExportError(
+            f"{checkpoint} does not fit its own config, so another version of this code wrote it: "
+            f"{str(error).splitlines()[-1].strip()}"
+        ) from None
     calibrate(training, splits.train)
     return training, state
 

@@ -67,6 +67,11 @@ def _told(error: Exception, folder: RunFolder, config: Config) -> TrainingError 
                 f"the device has no memory for batches of {settings.batch_size}: start again with "
                 f"--batch-size {max(1, settings.batch_size // 2)}, or --set machine.precision=bfloat16"
             )
+        case RuntimeError() if "loading state_dict" in str(error):
+            return TrainingError(
+                f"{folder.last} is of another network than its config says, so another version of this code "
+                "wrote it: start again without --resume"
+            )
         case RuntimeError() if isinstance(error, DistError) or "gloo" in str(error):
             return TrainingError(f"another process of the run has ended, and says why; {_go_on(folder)}")
         case ValueError() if "more than 1 value per channel" in str(error):

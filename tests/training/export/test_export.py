@@ -87,6 +87,20 @@ def test_a_module_that_differs_is_refused(run: Path, tiny_config: Config) -> Non
         compare(training.model, module, images)
 
 
+def test_weights_of_another_network_are_told_in_one_line(
+    run: Path, tiny_config: Config, tmp_path: Path
+) -> None:
+    state = torch.load(RunFolder(run).best(), weights_only=True)
+    name = next(name for name in state["state_dict"] if name.endswith("mu.weight"))
+    state["state_dict"][f"{name}.of.old"] = state["state_dict"].pop(name)
+    torch.save(state, tmp_path / "old.ckpt")
+    with pytest.raises(
+        ExportError, match=r"old\.ckpt does not fit its own config, so another version"
+    ) as caught:
+        load_trained(tmp_path / "old.ckpt", splits=load_splits(tiny_config))
+    assert "\n" not in str(caught.value)
+
+
 def test_exporting_leaves_the_trained_network_as_it_was(run: Path, tiny_config: Config) -> None:
     training, _ = load_trained(RunFolder(run).best(), splits=load_splits(tiny_config))
     before = {name: value.clone() for name, value in training.model.state_dict().items()}

@@ -134,6 +134,16 @@ def test_a_checkpoint_of_another_run_is_refused_by_its_first_difference(
         resumed(runs)
 
 
+def test_weights_of_another_network_are_told_in_one_line(runs: Path) -> None:
+    last = RunFolder(runs / "sprites").last
+    state = torch.load(last, weights_only=True)
+    state["state_dict"].popitem()
+    torch.save(state, last)
+    with pytest.raises(TrainingError, match=r"last\.ckpt is of another network than its config") as caught:
+        resumed(runs)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
 def test_a_damaged_last_checkpoint_is_named(runs: Path, content: bytes | None) -> None:
     last = runs / "sprites/checkpoints/last.ckpt"
