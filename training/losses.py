@@ -8,8 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-# A latent unit is active where its posterior mean varies by more than this (Burda et al. 2016, section 4.2).
-ACTIVE_VARIANCE = 0.01
+ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the images; see active_units
 
 
 def gaussian_kl(mu: Tensor, log_var: Tensor) -> Tensor:
@@ -23,6 +22,14 @@ def gaussian_kl(mu: Tensor, log_var: Tensor) -> Tensor:
 def unit_kl(mu: Tensor, log_var: Tensor) -> Tensor:
     """The share of each latent unit in `gaussian_kl`, (B, D)."""
     return 0.5 * (mu.square() + log_var.exp() - log_var - 1)
+
+
+def active_units(mu: Tensor) -> Tensor:
+    """Whether each latent unit is active, bool (D,): its posterior mean, (N, D), varies over the images.
+
+    Source: Burda, Grosse & Salakhutdinov 2016 (arXiv 1509.00519), section 4.2.
+    """
+    return mu.double().var(dim=0, correction=0) > ACTIVE_VARIANCE
 
 
 def log_weights(distortion: Tensor, log_var: Tensor, *, z: Tensor, noise: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 The routes read their bodies themselves, so FastAPI cannot know them; these are its keyword arguments.
 """
 
+from collections.abc import Iterable
+
 from fastapi.routing import APIRoute
 
 from service.api.components import BINARY, PARAMETERS, Extra, headers, reference
@@ -59,8 +61,20 @@ def operation_id(route: APIRoute) -> str:
     return f"{route.name}_version" if "{version}" in route.path else route.name
 
 
-def _answer(description: str, content: Extra, *header_names: str) -> Extra:
+def response(description: str, content: Extra, *header_names: str) -> Extra:
+    """One answer of a route, with the headers that every answer has and those that are named."""
     return {"description": description, "headers": headers(*header_names), "content": content}
+
+
+def error_responses(statuses: Iterable[int], content: Extra) -> Extra:
+    """The errors of a route by status."""
+    titles: dict[int, str] = {}
+    for status, title in STATUSES.values():
+        titles.setdefault(status, title)
+    return {
+        str(status): response(titles[status], content, *filter(None, [ERROR_HEADERS.get(status)]))
+        for status in sorted(statuses)
+    }
 
 
 def _parameter(name: str) -> Extra:
@@ -69,14 +83,7 @@ def _parameter(name: str) -> Extra:
 
 
 def _errors(*statuses: int) -> Extra:
-    titles: dict[int, str] = {}
-    for status, title in STATUSES.values():
-        titles.setdefault(status, title)
-    content = {MEDIA_TYPE: {"schema": reference(Problem)}}
-    return {
-        str(status): _answer(titles[status], content, *filter(None, [ERROR_HEADERS.get(status)]))
-        for status in sorted(statuses)
-    }
+    return error_responses(statuses, {MEDIA_TYPE: {"schema": reference(Problem)}})
 
 
 def _operation(body: Extra, answer: Extra, *parameters: Extra) -> Extra:
@@ -91,14 +98,14 @@ def _operation(body: Extra, answer: Extra, *parameters: Extra) -> Extra:
 
 
 def _get(description: str, content: Extra, *errors: int, **extra: object) -> Extra:
-    responses = {"200": _answer(description, content), **_errors(*errors)}
+    responses = {"200": response(description, content), **_errors(*errors)}
     return {"openapi_extra": {"responses": responses, **extra}}
 
 
 def _probe(yes: str, no: str) -> Extra:
     """A path that never needs a key, and whose refusal is an answer and not an error."""
     health = {Form.JSON.value: {"schema": reference(Health)}}
-    responses = {"200": _answer(yes, health), "503": _answer(no, health)}
+    responses = {"200": response(yes, health), "503": response(no, health)}
     return {"openapi_extra": {"security": [], "responses": responses}}
 
 
@@ -134,15 +141,15 @@ def _images_out(description: str, *header_names: str) -> Extra:
         Form.JSON.value: {"schema": reference(ImagesAnswer)},
         **{form.value: {"schema": BINARY} for form in IMAGE_FORMS if form is not Form.JSON},
     }
-    return _answer(description, content, "Server-Timing", "X-Layout", *header_names)
+    return response(description, content, "Server-Timing", "X-Layout", *header_names)
 
 
-_NUMBERS_OUT = _answer(
+_NUMBERS_OUT = response(
     "mu and log_var",
     {Form.JSON.value: {"schema": reference(EncodeAnswer)}, Form.NPY.value: {"schema": BINARY}},
     "Server-Timing",
 )
-_SCORES_OUT = _answer(
+_SCORES_OUT = response(
     "Scores: the larger `anomaly`, the stranger the image",
     {Form.JSON.value: {"schema": reference(ScoresAnswer)}},
     "Server-Timing",

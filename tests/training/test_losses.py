@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
-from training.losses import gaussian_kl, importance_weighted_nll, log_weights, unit_kl, with_free_bits
+from training.losses import (
+    active_units,
+    gaussian_kl,
+    importance_weighted_nll,
+    log_weights,
+    unit_kl,
+    with_free_bits,
+)
 
 
 def test_kl_is_that_of_torch_distributions() -> None:
@@ -57,3 +64,10 @@ def test_the_importance_weighted_bound_reaches_a_likelihood_known_in_closed_form
     torch.testing.assert_close(importance_weighted_nll(weights), exact, atol=2e-3, rtol=0)
     one_sample = -weights.mean(dim=0)  # the negative ELBO
     assert (one_sample > exact + 0.01).all()
+
+
+def test_units_whose_mean_has_a_variance_above_a_hundredth_are_active() -> None:
+    generator = torch.Generator().manual_seed(0)
+    planted = torch.tensor([0.0, 0.09, 0.11, 3.0])  # squared: 0, 0.0081, 0.0121, 9
+    mu = torch.randn(20_000, 4, generator=generator) * planted + torch.tensor([5.0, 0, 0, -2])
+    assert active_units(mu).tolist() == [False, False, True, True]

@@ -11,7 +11,7 @@ class Figures:
     """What an evaluation has found so far.
 
     Attributes:
-        values: By name; README, section "Evaluate", says what each one is.
+        values: By name; training.report.figures says of each what it means.
         standard_errors: Of those that are means over images.
         skipped: Figures, or groups of them, that cannot be computed here, and why.
         unit_kl: Mean KL divergence of each latent unit in nats.

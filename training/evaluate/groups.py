@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from training.evaluate.bound import DISCRETE, bits_per_dimension, distortions
 from training.evaluate.importance_bound import measure_importance_bound
-from training.evaluate.latents import count_active_units, mutual_information, prior_gap
+from training.evaluate.latents import mutual_information, prior_gap
 from training.evaluate.measurement import Measurement
 from training.evaluate.reconstruction import ms_ssim, psnr, squared_errors
 from training.evaluate.samples import measure_frechet_distance, measure_sliced_wasserstein
-from training.losses import gaussian_kl, unit_kl
+from training.losses import active_units, gaussian_kl, unit_kl
 
 
 def measure_distortion(measurement: Measurement) -> None:
@@ -51,7 +51,7 @@ def measure_similarity(measurement: Measurement) -> None:
 
 def measure_active_units(measurement: Measurement) -> None:
     """Latent units whose posterior mean varies."""
-    measurement.figures.set("active_units", count_active_units(measurement.posterior.mu))
+    measurement.figures.set("active_units", float(active_units(measurement.posterior.mu).sum()))
 
 
 def measure_information(measurement: Measurement) -> None:

@@ -14,17 +14,9 @@ from torch import Tensor
 
 from training.evaluate.posterior import Posterior
 from training.evaluate.prior import Prior
-from training.losses import ACTIVE_VARIANCE, gaussian_kl
+from training.losses import gaussian_kl
 
 ROWS_AT_A_TIME = 1024
-
-
-def count_active_units(mu: Tensor) -> int:
-    """Units whose posterior mean, (N, D), varies over the images: Var(mu_d) > 0.01.
-
-    Source: Burda, Grosse & Salakhutdinov 2016 (arXiv 1509.00519), section 4.2.
-    """
-    return int((mu.double().var(dim=0, correction=0) > ACTIVE_VARIANCE).sum())
 
 
 def mutual_information(posterior: Posterior) -> float:

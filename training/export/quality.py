@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
-from training.losses import ACTIVE_VARIANCE
+from training.losses import active_units
 
 BATCH_SIZE = 256
 
@@ -45,7 +45,7 @@ def measure_quality(training: VAETraining, images: Tensor) -> Quality:
         means.append(terms.mu)
         kls.append(terms.unit_kl)
     figures = {name: total / len(images) for name, total in sums.items()}
-    figures["active_units"] = float((torch.cat(means).var(dim=0, correction=0) > ACTIVE_VARIANCE).sum())
+    figures["active_units"] = float(active_units(torch.cat(means)).sum())
     scale = training.likelihood.scale()
     if scale is not None:
         name = "sigma" if training.config.loss.likelihood == "gaussian" else "scale"

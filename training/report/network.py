@@ -14,7 +14,7 @@ from torch import Tensor
 
 from service.checkpoint import Checkpoint
 from service.scripted import as_vae
-from training.losses import ACTIVE_VARIANCE, unit_kl
+from training.losses import active_units, unit_kl
 
 BATCH_SIZE = 64
 MIN_IMAGES_FOR_PROGRESS = 500
@@ -54,8 +54,8 @@ class Observations:
 
     @property
     def active(self) -> Tensor:
-        """Whether the mean of a unit varies, (D,): Var(mu_d) > 0.01 (Burda et al. 2016, section 4.2)."""
-        return self.variance > ACTIVE_VARIANCE
+        """Whether the mean of a unit varies, (D,)."""
+        return active_units(self.mu)
 
     @property
     def deviation(self) -> Tensor:

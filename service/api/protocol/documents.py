@@ -2,9 +2,8 @@
 
 from pydantic import BaseModel
 
-from service.api.components import BINARY, Extra, headers, reference
-from service.api.documents import ERROR_HEADERS, ERRORS, MODEL_IN_PATH, TIMEOUT
-from service.api.errors import STATUSES
+from service.api.components import BINARY, Extra, reference
+from service.api.documents import ERRORS, MODEL_IN_PATH, TIMEOUT, error_responses, response
 from service.api.negotiation import Form
 from service.api.protocol.inference import LENGTH_HEADER
 from service.api.protocol.schemas import (
@@ -34,32 +33,22 @@ LENGTH = {
 OCTETS = "application/octet-stream"
 
 
-def _answer(description: str, content: Extra, *header_names: str) -> Extra:
-    return {"description": description, "headers": headers(*header_names), "content": content}
-
-
 def _json(model: type[BaseModel]) -> Extra:
     return {Form.JSON.value: {"schema": reference(model)}}
 
 
 def _errors(*statuses: int) -> Extra:
-    titles: dict[int, str] = {}
-    for status, title in STATUSES.values():
-        titles.setdefault(status, title)
-    return {
-        str(status): _answer(titles[status], _json(ProtocolError), *filter(None, [ERROR_HEADERS.get(status)]))
-        for status in sorted(statuses)
-    }
+    return error_responses(statuses, _json(ProtocolError))
 
 
 def _get(description: str, model: type[BaseModel], *errors: int, parameters: list[Extra]) -> Extra:
-    responses = {"200": _answer(description, _json(model)), **_errors(*errors)}
+    responses = {"200": response(description, _json(model)), **_errors(*errors)}
     return {"openapi_extra": {"parameters": parameters, "responses": responses}}
 
 
 def _probe(yes: str, no: str, model: type[BaseModel], *errors: int, **extra: object) -> Extra:
     """A path whose refusal is an answer and not an error."""
-    responses = {"200": _answer(yes, _json(model)), "503": _answer(no, _json(model)), **_errors(*errors)}
+    responses = {"200": response(yes, _json(model)), "503": response(no, _json(model)), **_errors(*errors)}
     return {"openapi_extra": {"responses": responses, **extra}}
 
 
@@ -73,7 +62,7 @@ def _infer(*parameters: Extra) -> Extra:
             },
         },
     }
-    answer = _answer(
+    answer = response(
         "The tensors", {**_json(InferenceAnswer), OCTETS: {"schema": BINARY}}, "Server-Timing", LENGTH_HEADER
     )
     # What an answer may be is said in the request and not by Accept.

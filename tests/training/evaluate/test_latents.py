@@ -13,7 +13,6 @@ from torch.distributions import (
 
 from service.prior import Mixture
 from training.evaluate.latents import (
-    count_active_units,
     log_aggregate_posterior,
     mutual_information,
     prior_gap,
@@ -25,13 +24,6 @@ from training.evaluate.prior import Prior
 def posterior_of(mu: torch.Tensor, log_var: torch.Tensor, *, seed: int = 0) -> Posterior:
     noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(seed))
     return Posterior(mu, log_var, mu + torch.exp(0.5 * log_var) * noise)
-
-
-def test_units_whose_mean_has_a_variance_above_a_hundredth_are_active() -> None:
-    generator = torch.Generator().manual_seed(0)
-    planted = torch.tensor([0.0, 0.09, 0.11, 3.0])  # squared: 0, 0.0081, 0.0121, 9
-    mu = torch.randn(20_000, 4, generator=generator) * planted + torch.tensor([5.0, 0, 0, -2])
-    assert count_active_units(mu) == 2
 
 
 def test_the_aggregate_posterior_is_the_mixture_of_all_posteriors() -> None:
