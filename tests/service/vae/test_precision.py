@@ -1,6 +1,7 @@
 """A lower precision is used only where it stays true to the golden values."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,18 @@ from service import checkpoint
 from service.errors import InvalidCheckpoint
 from service.golden import MAX_PIXEL_DIFFERENCE
 from service.scripted import without_deprecation_warning
-from service.vae.precision import Placed, Precision, native_precisions, place_decoder, place_encoder
+from service.settings import SHIPPED_CHECKPOINT
+from service.vae.precision import (
+    Placed,
+    Precision,
+    native_precisions,
+    place_decoder,
+    place_encoder,
+    place_scorer,
+)
 from tests import tiny_vae
+
+Place = Callable[[checkpoint.Checkpoint, torch.device, Precision], tuple[Placed | None, list[str]]]
 
 
 @pytest.fixture
@@ -109,3 +120,10 @@ def save_cancelling(path: Path) -> Path:
         checkpoint.save(path, torch.jit.script(module.eval()), tiny_vae.metadata())
     assert MAX_PIXEL_DIFFERENCE < 8
     return path
+
+
+@pytest.mark.parametrize("place", [place_decoder, place_encoder, place_scorer])
+def test_every_method_of_the_shipped_checkpoint_runs_with_packed_weights(place: Place) -> None:
+    shipped = checkpoint.load(SHIPPED_CHECKPOINT)
+    _, refusals = place(shipped, torch.device("cpu"), Precision.FLOAT32)
+    assert refusals == []
