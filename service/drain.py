@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -29,16 +30,22 @@ class DrainingServer(uvicorn.Server):
         config: uvicorn's; its timeout_graceful_shutdown bounds what is in flight at the end.
         models: Told that it drains.
         drain_seconds: How long requests are still taken.
+        pass_on: Told each signal that it takes.
     """
 
-    def __init__(self, config: uvicorn.Config, models: Models, drain_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, models: Models, drain_seconds: float, pass_on: Callable[[int], None]
+    ) -> None:
         super().__init__(config)
         self._models = models
         self._drain_seconds = drain_seconds
+        self._pass_on = pass_on
         self._ends = math.inf
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal. It may come between any two instructions, so nothing here may wait for a lock."""
+        if not self.should_exit:  # else it is the one that uvicorn raises again at its end
+            self._pass_on(sig)
         is_first = not self._models.is_draining
         self._models.drain()
         if sig == signal.SIGTERM and is_first and self._drain_seconds > 0:

@@ -5,6 +5,7 @@ first failure; of the HTTP statuses, 200 and those that alerts are about.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,6 +17,8 @@ from prometheus_client import (
     start_http_server,
 )
 from prometheus_client.exposition import choose_encoder
+
+from service.gathering import Gathering
 
 REQUEST_OPERATIONS = ("sample", "encode", "decode", "reconstruct", "score", "interpolate")
 OTHER = "other"
@@ -40,7 +43,7 @@ class Metrics:
 
     def __init__(self) -> None:
         disable_created_metrics()  # a series each for what `process_start_time_seconds` tells
-        self._registry = CollectorRegistry()
+        self._registry = self._shown = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._make_request_metrics()
         self._make_batch_metrics()
@@ -49,7 +52,12 @@ class Metrics:
     def render(self, accept: str = "") -> bytes:
         """Every metric as OpenMetrics, with exemplars, where that is asked for, or as Prometheus' text."""
         encode, _ = choose_encoder(accept)
-        return encode(self._registry)
+        return encode(self._shown)
+
+    def gather(self, *, folder: Path, number: int, num_workers: int) -> None:
+        """Show the metrics of all workers from now on, those of this one among them; see Gathering."""
+        self._shown = CollectorRegistry(auto_describe=False)
+        self._shown.register(Gathering(self._registry, folder=folder, number=number, num_workers=num_workers))
 
     @staticmethod
     def media_type(accept: str) -> str:
@@ -62,7 +70,7 @@ class Metrics:
         Raises:
             OSError: The port cannot be used.
         """
-        server, thread = start_http_server(port, host, self._registry)
+        server, thread = start_http_server(port, host, self._shown)
 
         def close() -> None:
             server.shutdown()

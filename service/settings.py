@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] | None = Field(
         None, description="Origins, commas between, whose pages may call from a browser; * for every one"
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes that share the port and the cores, each with a model and a queue of its own",
+    )
     metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Answer /metrics on this port alone; unset, on the same port"
     )

@@ -1,5 +1,6 @@
 """What machines ask: alive, ready, metrics; and which models there are."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -41,7 +42,8 @@ async def readyz(request: Request) -> Response:
 async def scrape(request: Request) -> Response:
     """Metrics in Prometheus' text format, or as OpenMetrics with exemplars where that is asked for."""
     metrics, asked = service_of(request).metrics, request.headers.get("accept", "")
-    return Response(metrics.render(asked), media_type=metrics.media_type(asked))
+    text = await asyncio.to_thread(metrics.render, asked)  # other workers may have to be asked
+    return Response(text, media_type=metrics.media_type(asked))
 
 
 @models.get("/models", **documents.MODELS)

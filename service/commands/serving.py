@@ -1,4 +1,4 @@
-"""`serve`: a server process, from its address and its signals to its exit status."""
+"""`serve`: the processes of a server, from their address and their signals to their exit status."""
 
 import argparse
 import ipaddress
@@ -7,9 +7,14 @@ import os
 import signal
 import socket
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import uvicorn
+from fastapi import FastAPI
 
 from service import logs
 from service.api.service import Service
@@ -17,8 +22,12 @@ from service.app import create_app
 from service.commands.flags import settings_of
 from service.connection import connections
 from service.drain import EXIT_DEVICE_LOST, DrainingServer
-from service.errors import CannotListen
+from service.engine.engine import available_cores
+from service.errors import CannotListen, ServiceError
+from service.settings import Settings
+from service.workers import Workers
 
+EXIT_CONFIGURATION = 3
 # A thread that waits for the interpreter gets it after so long: a device thread must not stand still for
 # Python's default of 5 ms while the event loop is busy.
 SWITCH_INTERVAL_SECONDS = 1e-4
@@ -31,46 +40,116 @@ log = logging.getLogger("service")
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    settings = settings_of(options)
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    logs.configure(settings.log_format, settings.log_level)
-    with _listen(settings.host, settings.port) as listener:
-        app = create_app(settings)
+    settings = _with_share_of_cores(settings_of(options))
+    with (
+        _listen(settings.host, settings.port) as listener,
+        _meeting_place(settings.workers) as folder,
+    ):
+        workers = Workers(settings.workers - 1, _work, settings, listener, folder)
+        app = _build(settings, number=0, folder=folder)
         service: Service = app.state.service
         if settings.metrics_port is not None:
             _listen_for_scrapes(service, settings.host, settings.metrics_port)
-        config = uvicorn.Config(
-            app,
-            loop="uvloop" if sys.platform != "win32" else "auto",
-            http=connections(
-                max_header_bytes=settings.max_header_bytes,
-                header_timeout_seconds=settings.header_timeout_seconds,
-                metrics=service.metrics,
-            ),
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            log_config=None,
-            timeout_keep_alive=settings.keep_alive_seconds,
-            timeout_graceful_shutdown=settings.shutdown_grace_seconds,
-        )
-        server = DrainingServer(config, service.models, settings.drain_seconds)
-        service.models.when_failed(server.fail)
-        # Also for the moments before uvicorn takes signals, and after, when it raises again the one that
-        # stopped it: a clean end is exit status 0.
-        for stop in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(stop, server.handle_exit)
-        if hasattr(signal, "SIGHUP"):
-            signal.signal(signal.SIGHUP, lambda *_: service.reloader.reload())
+        server = _server(app, settings, workers.send)
         listener.listen()  # before the address is said, so that nobody who reads it is turned away
         host, port = listener.getsockname()[:2]
         _say_hello(service, host, port)
-        if app.state.keys is None and not ipaddress.ip_address(host).is_loopback:
-            log.warning(
-                "whoever reaches %s can use this service: set VAE_API_KEYS or VAE_API_KEYS_FILE", host
-            )
-        server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))])
-    status = EXIT_DEVICE_LOST if service.models.has_failed else 0
+        _warn_if_open(app, host)
+        workers.start()
+        _run(server, listener)
+        workers.send(signal.SIGTERM)
+        status = workers.join(settings.shutdown_grace_seconds)
+    return _end(service, status)
+
+
+def _work(number: int, settings: Settings, listener: socket.socket, folder: Path) -> int:
+    """Serve in a process beside the first one, which has said everything already."""
+    try:
+        app = _build(settings, number=number, folder=folder)
+    except (ServiceError, OSError) as error:
+        log.error("worker %d: %s", number, error)
+        return EXIT_CONFIGURATION
+    server = _server(app, settings, lambda _: None)
+    log.info("worker %d takes requests", number)
+    _run(server, listener)
+    return _end(app.state.service, 0)
+
+
+def _build(settings: Settings, *, number: int, folder: Path) -> FastAPI:
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    logs.configure(settings.log_format, settings.log_level)
+    app = create_app(settings)
+    if settings.workers > 1:
+        app.state.service.metrics.gather(folder=folder, number=number, num_workers=settings.workers)
+    return app
+
+
+def _server(app: FastAPI, settings: Settings, pass_on: Callable[[int], None]) -> DrainingServer:
+    """The server of one process, and what signals do to it."""
+    service: Service = app.state.service
+    config = uvicorn.Config(
+        app,
+        loop="uvloop" if sys.platform != "win32" else "auto",
+        http=connections(
+            max_header_bytes=settings.max_header_bytes,
+            header_timeout_seconds=settings.header_timeout_seconds,
+            metrics=service.metrics,
+        ),
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.shutdown_grace_seconds,
+    )
+    server = DrainingServer(config, service.models, settings.drain_seconds, pass_on)
+    service.models.when_failed(server.fail)
+    # Also for the moments before uvicorn takes signals, and after, when it raises again the one that
+    # stopped it: a clean end is exit status 0.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, server.handle_exit)
+    if hasattr(signal, "SIGHUP"):
+
+        def reload(*_: object) -> None:
+            pass_on(signal.SIGHUP)
+            service.reloader.reload()
+
+        signal.signal(signal.SIGHUP, reload)
+    return server
+
+
+def _run(server: DrainingServer, listener: socket.socket) -> None:
+    # Before it is copied: the copies of all workers are one to the kernel, and would block where one does.
+    listener.setblocking(False)
+    server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))])
+
+
+@contextmanager
+def _meeting_place(num_workers: int) -> Iterator[Path]:
+    """A folder for the sockets of workers, which one alone has no need of."""
+    if num_workers == 1:
+        yield Path()
+        return
+    with tempfile.TemporaryDirectory(prefix="vae-service-") as folder:
+        yield Path(folder)
+
+
+def _with_share_of_cores(settings: Settings) -> Settings:
+    """Where there are several workers, threads for no more cores than are one worker's."""
+    if settings.workers == 1:
+        return settings
+    share = max(1, available_cores() // settings.workers)
+    threads = {
+        "device_threads": settings.device_threads or share,
+        "codec_threads": settings.codec_threads or share,
+    }
+    return settings.model_copy(update=threads)
+
+
+def _end(service: Service, status: int) -> int:
+    """The exit status; a process whose device is lost, or still busy, is left here."""
+    if service.models.has_failed:
+        status = EXIT_DEVICE_LOST
     if service.models.has_failed or service.models.is_running:
         _leave(status)
     return status
@@ -99,6 +178,11 @@ def _say_hello(service: Service, host: str, port: int) -> None:
         " -H 'accept: image/png' -o samples.png\n",
         flush=True,
     )
+
+
+def _warn_if_open(app: FastAPI, host: str) -> None:
+    if app.state.keys is None and not ipaddress.ip_address(host).is_loopback:
+        log.warning("whoever reaches %s can use this service: set VAE_API_KEYS or VAE_API_KEYS_FILE", host)
 
 
 def _listen_for_scrapes(service: Service, host: str, port: int) -> None:

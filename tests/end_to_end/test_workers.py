@@ -1,0 +1,121 @@
+"""Several processes on one port: they answer alike, are counted together, and end together."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.description import describe
+from tests import tiny_vae
+from tests.live_server import LiveServer
+from tests.scrape import samples
+
+WAIT_SECONDS = 60
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tiny_vae.save(tmp_path / "tiny.pt")
+
+
+@pytest.fixture
+def live(file: Path) -> Iterator[LiveServer]:
+    flags = ("--checkpoint", str(file), "--workers", "2", "--watch-seconds", "0")
+    with LiveServer(*flags) as live:
+        live.wait_until(lambda: "worker 1 takes requests" in live.log(), WAIT_SECONDS)
+        yield live
+
+
+def other(live: LiveServer) -> int:
+    """The process beside the first one."""
+    children = Path(f"/proc/{live.pid}/task/{live.pid}/children").read_text().split()
+    (pid,) = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return pid
+
+
+def is_running(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process stands still meanwhile, so that it is the other one that answers."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def sample(live: LiveServer) -> bytes:
+    answer = httpx.post(
+        f"{live.url}/sample", json={"n": 3, "seed": 7}, headers={"Accept": "image/png"}, timeout=WAIT_SECONDS
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def test_both_answer_the_same_and_either_counts_for_both(live: LiveServer) -> None:
+    images = []
+    for pid in (live.pid, other(live)):
+        with stopped(pid):
+            images += [sample(live) for _ in range(3)]
+    assert len(set(images)) == 1
+    for _ in range(8):  # whichever is asked
+        found = samples(httpx.get(f"{live.url}/metrics").text)
+        assert found['vae_requests_total{code="200",operation="sample"}'] == 6
+        assert found['vae_request_duration_seconds_bucket{le="+Inf",operation="sample"}'] == 6
+        assert found["vae_ready"] == 1
+        assert [value for name, value in found.items() if name.startswith("vae_model_info")] == [1]
+    answer = httpx.get(f"{live.url}/metrics", headers={"Accept": OPENMETRICS})
+    assert "# {request_id=" in answer.text
+    assert answer.text.endswith("# EOF\n")
+
+
+def test_a_scrape_that_would_leave_a_worker_out_is_refused(live: LiveServer) -> None:
+    with stopped(other(live)):
+        answer = httpx.get(f"{live.url}/metrics", timeout=WAIT_SECONDS)
+    assert answer.status_code == 503
+    assert "worker 1 does not tell its metrics" in answer.json()["detail"]
+
+
+def test_both_load_a_changed_file_when_the_first_is_told(live: LiveServer, file: Path) -> None:
+    tiny_vae.save(file, quality={"elbo": -7.0})
+    live.reload()
+
+    def num_loaded() -> float:
+        return samples(httpx.get(f"{live.url}/metrics").text)['vae_model_reloads_total{result="loaded"}']
+
+    live.wait_until(lambda: num_loaded() == 2, WAIT_SECONDS)
+    for pid in (live.pid, other(live)):
+        with stopped(pid):
+            (model,) = httpx.get(f"{live.url}/models", timeout=WAIT_SECONDS).json()["data"]
+            assert model["model_version"] == describe(file).sha256[:12]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_both_end_well_when_the_first_is_told(live: LiveServer, number: signal.Signals) -> None:
+    pid = other(live)
+    os.kill(live.pid, number)
+    assert live.wait(WAIT_SECONDS) == 0
+    assert not is_running(pid)
+    assert "Traceback" not in live.log()
+
+
+def test_a_worker_that_dies_ends_the_service_with_its_status(live: LiveServer) -> None:
+    os.kill(other(live), signal.SIGKILL)
+    assert live.wait(WAIT_SECONDS) == 128 + signal.SIGKILL
+    assert "a worker has ended: stopping the others" in live.log()
+
+
+def test_a_worker_does_not_outlive_the_first_process(live: LiveServer) -> None:
+    pid = other(live)
+    live.kill()
+    live.wait_until(lambda: not is_running(pid), WAIT_SECONDS)
