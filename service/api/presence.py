@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 Answer = TypeVar("Answer")
 
 # A request that is answered sooner costs no watching.
-WATCH_AFTER_SECONDS = 0.02
+WATCH_AFTER_SECONDS = 0.1
 
 
 async def while_present(request: Request, work: asyncio.Future[Answer]) -> Answer:

@@ -28,7 +28,7 @@ async def decoded_uploads(service: Service, runtime: Runtime, uploads: Uploads) 
     decode_one = partial(_decode_upload, runtime.metadata, service.limits.image)
     images, seconds = await service.codecs.map("decode_image", decode_one, uploads.images)
     record_stage("decode_image", seconds)
-    return np.stack(images), seconds
+    return images[0][np.newaxis] if len(images) == 1 else np.stack(images), seconds
 
 
 def _decode_upload(metadata: Metadata, limits: ImageLimits, upload: Upload) -> UInt8Array:
