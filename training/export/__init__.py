@@ -81,7 +81,7 @@ def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) ->
 
 
 def load_trained(checkpoint: Path, *, splits: ImageSplits) -> tuple[VAETraining, dict[str, Any]]:
-    """The network of a Lightning checkpoint, calibrated on its training images, and the checkpoint's state.
+    """The network of a Lightning checkpoint, calibrated on its images, and the checkpoint's state.
 
     Raises:
         ExportError: The file is missing, is no such checkpoint, or its weights are of another network.
@@ -95,7 +95,7 @@ def load_trained(checkpoint: Path, *, splits: ImageSplits) -> tuple[VAETraining,
             f"{checkpoint} does not fit its own config, so another version of this code wrote it: "
             f"{str(error).splitlines()[-1].strip()}"
         ) from None
-    calibrate(training, splits.train)
+    calibrate(training, splits.train, unseen=splits.validation)
     return training, state
 
 

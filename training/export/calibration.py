@@ -17,25 +17,36 @@ MAX_IMAGES = 5_120  # beyond it neither figure moves by what counts
 
 
 @torch.no_grad()
-def calibrate(training: VAETraining, images: Tensor) -> None:
-    """Set the statistics of every BatchNorm layer, and an optimal sigma, to those of training images.
+def calibrate(training: VAETraining, images: Tensor, *, unseen: Tensor) -> None:
+    """Set the statistics of every BatchNorm layer, and an optimal sigma.
+
+    Sigma is that of images that the network has not learned from: on its own training images, of which it
+    knows more than of any other, it would be too small, most of all where these are few.
 
     Args:
         training: Its model is left in evaluation mode.
-        images: uint8 (N, C, H, W), in any order.
+        images: Training images, uint8 (N, C, H, W), in any order: BatchNorm gets their statistics.
+        unseen: Validation images, likewise.
     """
-    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:MAX_IMAGES]
-    batches = [images[part] for part in chosen.sort().values.split(BATCH_SIZE)]
-    if len(batches) > 1 and len(batches[-1]) == 1:  # one image has no variance
-        batches.pop()
-    if len(batches[0]) > 1:
-        with _fresh_statistics(training.model):
-            for seed, batch in enumerate(batches):
-                _mse(training, batch, seed=seed)
+    _set_statistics(training, _batches(images))
     training.eval()
     if isinstance(training.likelihood, OptimalGaussianLikelihood):
-        errors = [_mse(training, batch, seed=seed) for seed, batch in enumerate(batches)]
+        errors = [_mse(training, batch, seed=seed) for seed, batch in enumerate(_batches(unseen))]
         training.likelihood.variance.copy_(torch.cat(errors).mean())
+
+
+def _batches(images: Tensor) -> list[Tensor]:
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:MAX_IMAGES]
+    return [images[part] for part in chosen.sort().values.split(BATCH_SIZE)]
+
+
+def _set_statistics(training: VAETraining, batches: list[Tensor]) -> None:
+    enough = [batch for batch in batches if len(batch) > 1]  # one image has no variance
+    if not enough:
+        return
+    with _fresh_statistics(training.model):
+        for seed, batch in enumerate(enough):
+            _mse(training, batch, seed=seed)
 
 
 def _mse(training: VAETraining, batch: Tensor, *, seed: int) -> Tensor:

@@ -10,8 +10,9 @@ from training.lightning_module import VAETraining, as_unit_range
 
 def test_batch_norm_has_the_statistics_of_the_training_images(tiny_config: Config) -> None:
     training = VAETraining(tiny_config)
-    images = load_splits(tiny_config).train
-    calibrate(training, images)
+    splits = load_splits(tiny_config)
+    images = splits.train
+    calibrate(training, images, unseen=splits.validation)
     first = training.model.encoder[0]
     convolution, norm = first[0], first[1]
     assert isinstance(norm, nn.BatchNorm2d)
@@ -23,14 +24,14 @@ def test_batch_norm_has_the_statistics_of_the_training_images(tiny_config: Confi
     assert not training.model.training
 
 
-def test_an_optimal_sigma_is_the_root_of_the_mean_squared_error(tiny_config: Config) -> None:
+def test_an_optimal_sigma_is_the_root_of_the_mean_squared_error_of_unseen_images(tiny_config: Config) -> None:
     training = VAETraining(build_config(tiny_config.model_dump(), changes={"loss.scale": "optimal"}))
-    images = load_splits(tiny_config).train
+    splits = load_splits(tiny_config)
     with torch.no_grad():
         training.model.log_var.weight.zero_()
         training.model.log_var.bias.fill_(-50.0)  # no noise: z is mu
-    calibrate(training, images)
-    pixels = as_unit_range(images)
+    calibrate(training, splits.train, unseen=splits.validation)
+    pixels = as_unit_range(splits.validation)
     with torch.no_grad():
         mu, _ = training.model.encode(pixels)
         mse = (torch.sigmoid(training.model.decode_logits(mu)) - pixels).square().mean()
@@ -40,6 +41,7 @@ def test_an_optimal_sigma_is_the_root_of_the_mean_squared_error(tiny_config: Con
 def test_one_training_image_leaves_batch_norm_as_it_is(tiny_config: Config) -> None:
     training = VAETraining(tiny_config)
     before = {name: value.clone() for name, value in training.model.state_dict().items()}
-    calibrate(training, load_splits(tiny_config).train[:1])
+    splits = load_splits(tiny_config)
+    calibrate(training, splits.train[:1], unseen=splits.validation)
     for name, value in training.model.state_dict().items():
         torch.testing.assert_close(value, before[name])
