@@ -2,7 +2,8 @@
 
 runs/<name>/config.yaml      the whole config
             checkpoints/     best two by val/loss, and last.ckpt
-            grids/           reconstructions and samples after each validation
+            grids/           reconstructions and standard normal samples after each validation; at the end
+                             samples-served.png, from the fitted prior
             tensorboard/     the same grids, and every figure
             model.pt         the exported checkpoint
 """
@@ -46,6 +47,11 @@ class RunFolder:
     def grids(self) -> Path:
         """PNG files, two for each validation."""
         return self.root / "grids"
+
+    @property
+    def served_samples(self) -> Path:
+        """PNG file: samples as the service draws them, from the fitted prior and not the standard normal."""
+        return self.grids / "samples-served.png"
 
     @property
     def exported(self) -> Path:

@@ -23,7 +23,7 @@ from training.train.best_checkpoints import BestCheckpoints
 from training.train.callbacks import EpochReport, LearningRateOfConfig, StepSeeds
 from training.train.collapse import CollapseWatch
 from training.train.endings import told_how_to_export, told_in_one_line
-from training.train.grids import GridWriter
+from training.train.grids import GridWriter, served_grid, write_grid
 from training.train.images import RunImages
 from training.train.last_checkpoint import LastCheckpoint
 from training.train.processes import accelerator, processes
@@ -70,7 +70,10 @@ def train(config: Config, *, runs: Path, resume: bool = False) -> Path | None:
     if not trainer.is_global_zero:
         return None
     with told_how_to_export(folder):
-        return export_checkpoint(folder.best(), target=folder.exported, splits=splits)
+        exported = export_checkpoint(folder.best(), target=folder.exported, splits=splits)
+        write_grid(folder.served_samples, served_grid(exported, seed=config.seed))
+        logger.info("what it draws: %s", folder.served_samples)
+        return exported
 
 
 @rank_zero_only

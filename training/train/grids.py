@@ -9,7 +9,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from torch import Tensor
 
+from service.checkpoint import load
+from service.scripted import as_vae
 from service.whole_file import write_whole
+from training.evaluate.prior import Prior
 from training.grids import image_grid, paired_rows, without_alpha
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
 
@@ -45,10 +48,7 @@ class GridWriter(lightning.Callback):
             "samples": sample_grid(pl_module),
         }
         for name, grid in grids.items():
-            picture = grid.permute(1, 2, 0).squeeze(2).numpy()
-            png = io.BytesIO()
-            Image.fromarray(picture).save(png, "PNG")
-            write_whole(self.folder / f"{name}-epoch{trainer.current_epoch:03d}.png", png.getbuffer())
+            write_grid(self.folder / f"{name}-epoch{trainer.current_epoch:03d}.png", grid)
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image(name, grid, trainer.current_epoch)
@@ -69,6 +69,23 @@ def sample_grid(training: VAETraining) -> Tensor:
     """uint8 (C, height, width): 64 images decoded from the same standard normal noise each time."""
     noise = seeded_noise(NUM_SAMPLES, training.config.model.latent_dim, seed=training.config.seed)
     return image_grid(without_alpha(_decoded(training, noise.to(training.device))), columns=COLUMNS)
+
+
+def served_grid(exported: Path, *, seed: int) -> Tensor:
+    """uint8 (C, height, width): 64 images as the service would draw them, from the prior that was fitted."""
+    checkpoint = load(exported)
+    prior = Prior(checkpoint.metadata.latent_dim, checkpoint.prior)
+    z = prior.draw(NUM_SAMPLES, seed=seed, device=torch.device("cpu"))
+    with torch.inference_mode():
+        images = as_vae(checkpoint.module).decode(z)
+    return image_grid(without_alpha(images), columns=COLUMNS)
+
+
+def write_grid(path: Path, grid: Tensor) -> None:
+    """Write uint8 (C, height, width) as a PNG file."""
+    png = io.BytesIO()
+    Image.fromarray(grid.permute(1, 2, 0).squeeze(2).numpy()).save(png, "PNG")
+    write_whole(path, png.getbuffer())
 
 
 def _decoded(training: VAETraining, z: Tensor) -> Tensor:

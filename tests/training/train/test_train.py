@@ -8,9 +8,11 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from service.checkpoint import load
+from service.scripted import as_vae
 from training.config import Config, build_config
 from training.data import load_splits
 from training.errors import TrainingDiverged, TrainingError
+from training.evaluate.prior import Prior
 from training.run_folder import RunFolder
 from training.train import train
 
@@ -46,8 +48,19 @@ def test_the_best_is_chosen_by_the_objective_that_is_trained(run: Path) -> None:
 def test_grids_of_reconstructions_and_samples_are_written_after_each_validation(run: Path) -> None:
     names = sorted(path.name for path in (run / "grids").iterdir())
     assert names == [
-        f"{kind}-epoch{epoch:03d}.png" for kind in ("reconstructions", "samples") for epoch in range(3)
+        *(f"{kind}-epoch{epoch:03d}.png" for kind in ("reconstructions", "samples") for epoch in range(3)),
+        "samples-served.png",
     ]
+
+
+def test_the_last_grid_is_of_what_the_exported_checkpoint_draws(run: Path, tiny_config: Config) -> None:
+    grid = np.asarray(Image.open(RunFolder(run).served_samples))
+    exported = load(run / "model.pt")
+    assert exported.prior is not None
+    prior = Prior(exported.metadata.latent_dim, exported.prior)
+    z = prior.draw(64, seed=tiny_config.seed, device=torch.device("cpu"))
+    first = as_vae(exported.module).decode(z)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(grid[2:18, 2:18], first)
 
 
 def test_the_grid_shows_the_validation_images_without_stretched_contrast(
