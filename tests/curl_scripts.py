@@ -10,13 +10,27 @@ from tests.conftest import ROOT
 SCRIPTS = sorted((ROOT / "openapi" / "curl").glob("*.sh"))
 SECONDS = 60
 
-# Run a script by its name, with its arguments; its standard output.
+# Run a script by its name, with its arguments; its standard output, or its standard error.
 RunScript = Callable[..., str]
 
 
 def run_script(name: str, *arguments: str, folder: Path, base_url: str, status: int = 0) -> str:
     """Run a script in a folder; its standard output."""
-    done = subprocess.run(
+    done = _run(name, *arguments, folder=folder, base_url=base_url)
+    assert done.returncode == status, done.stderr + done.stdout
+    assert bool(done.stderr) == bool(status)
+    return done.stdout
+
+
+def script_error(name: str, *arguments: str, folder: Path, base_url: str, status: int = 22) -> str:
+    """Run a script that fails in a folder; its standard error."""
+    done = _run(name, *arguments, folder=folder, base_url=base_url)
+    assert done.returncode == status, done.stderr + done.stdout
+    return done.stderr
+
+
+def _run(name: str, *arguments: str, folder: Path, base_url: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["sh", str(ROOT / "openapi" / "curl" / f"{name}.sh"), *arguments],
         cwd=folder,
         env={**os.environ, "BASE_URL": base_url},
@@ -25,6 +39,3 @@ def run_script(name: str, *arguments: str, folder: Path, base_url: str, status: 
         timeout=SECONDS,
         check=False,
     )
-    assert done.returncode == status, done.stderr + done.stdout
-    assert bool(done.stderr) == bool(status)
-    return done.stdout

@@ -3,11 +3,14 @@
 set -eu
 BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
 OUT_DIR=${OUT_DIR:-.}
+part=$OUT_DIR/$$.part
+# An error of the server (22 from curl) is shown; only a whole answer becomes a file.
+trap 'if [ $? -eq 22 ] && [ -f "$part" ]; then cat "$part" >&2; echo >&2; fi; rm -f "$part"' EXIT
 
 z=${1:-}
 if [ -z "$z" ]; then
-    latent_dim=$(curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/models" |
-        sed 's/.*"latent_dim":\([0-9]*\).*/\1/')
+    curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/models" -o "$part"
+    latent_dim=$(sed 's/.*"latent_dim":\([0-9]*\).*/\1/' "$part")
     z=$(printf "%${latent_dim}s" '' | sed 's/ /0,/g; s/,$//')
 fi
 
@@ -15,5 +18,6 @@ curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE
     -H 'Content-Type: application/json' \
     -H 'Accept: image/png' \
     -d "{\"z\": [[$z]]}" \
-    -o "$OUT_DIR/decoded.png"
+    -o "$part"
+mv "$part" "$OUT_DIR/decoded.png"
 echo "$OUT_DIR/decoded.png"

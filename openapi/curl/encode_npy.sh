@@ -3,16 +3,24 @@
 set -eu
 BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
 OUT_DIR=${OUT_DIR:-.}
+part=$OUT_DIR/$$.part
+# An error of the server (22 from curl) is shown; only a whole answer becomes a file.
+trap 'if [ $? -eq 22 ] && [ -f "$part" ]; then cat "$part" >&2; echo >&2; fi; rm -f "$part"' EXIT
 
 picture=${1:-}
 if [ -z "$picture" ]; then
     picture=$OUT_DIR/sample.png
     curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/sample" \
-        -H 'Content-Type: application/json' -H 'Accept: image/png' -d '{"seed": 1}' -o "$picture"
+        -H 'Content-Type: application/json' -H 'Accept: image/png' -d '{"seed": 1}' -o "$part"
+    mv "$part" "$picture"
+elif [ ! -f "$picture" ]; then
+    echo "$picture: no such file" >&2
+    exit 2
 fi
 
 curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/encode" \
     -H 'Accept: application/x-npy' \
     -F "image=@$picture" \
-    -o "$OUT_DIR/posterior.npy"
+    -o "$part"
+mv "$part" "$OUT_DIR/posterior.npy"
 echo "$OUT_DIR/posterior.npy"

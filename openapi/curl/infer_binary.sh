@@ -3,11 +3,14 @@
 set -eu
 BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
 OUT_DIR=${OUT_DIR:-.}
+part=$OUT_DIR/$$.part
+# An error of the server (22 from curl) is shown; only a whole answer becomes a file.
+trap 'if [ $? -eq 22 ] && [ -f "$part" ]; then cat "$part" >&2; echo >&2; fi; rm -f "$part"' EXIT
 
-models=$(curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/models")
-name=$(echo "$models" | sed 's/.*"default":"\([^"]*\)".*/\1/')
-model=$(curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/models/$name")
-latent_dim=$(echo "$model" | sed 's/.*"latent_dim":\([0-9]*\).*/\1/')
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/models" -o "$part"
+name=$(sed 's/.*"default":"\([^"]*\)".*/\1/' "$part")
+curl --fail-with-body -sS ${API_KEY:+-H "Authorization: Bearer $API_KEY"} "$BASE_URL/models/$name" -o "$part"
+latent_dim=$(sed 's/.*"latent_dim":\([0-9]*\).*/\1/' "$part")
 size=$((4 * latent_dim))
 tensor="{\"name\": \"z\", \"shape\": [1, $latent_dim], \"datatype\": \"FP32\", \"parameters\": {\"binary_data_size\": $size}}"
 json="{\"inputs\": [$tensor], \"parameters\": {\"binary_data_output\": true}}"
@@ -17,5 +20,6 @@ json="{\"inputs\": [$tensor], \"parameters\": {\"binary_data_output\": true}}"
         -H 'Content-Type: application/octet-stream' \
         -H "Inference-Header-Content-Length: ${#json}" \
         --data-binary @- \
-        -o "$OUT_DIR/tensors.bin"
+        -o "$part"
+mv "$part" "$OUT_DIR/tensors.bin"
 echo "$OUT_DIR/tensors.bin"

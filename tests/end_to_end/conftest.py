@@ -37,3 +37,9 @@ def replica(tiny_checkpoint: Path) -> Iterator[Replica]:
 def run_script(server: LiveServer, tmp_path: Path) -> RunScript:
     """Run a script of openapi/curl in an empty folder."""
     return partial(curl_scripts.run_script, folder=tmp_path, base_url=server.url)
+
+
+@pytest.fixture
+def script_error(server: LiveServer, tmp_path: Path) -> RunScript:
+    """Run a script of openapi/curl that fails in an empty folder."""
+    return partial(curl_scripts.script_error, folder=tmp_path, base_url=server.url)
