@@ -22,6 +22,8 @@ from service.vae.noise import MAX_SEED
 
 JSON = "application/json"
 NPY = "application/x-npy"
+# What bodies are sent as where nobody said anything: curl calls whatever -d and --data-binary send a form.
+UNSAID = ("", "application/x-www-form-urlencoded")
 # What NaN and Infinity look like where JSON should have a number, or the character before.
 NUMBER = re.compile(r"[^\w\"-]?(?P<number>-?(?:(?P<word>NaN|Infinity)\b|\d[\d.eE+-]*))")
 
@@ -36,9 +38,7 @@ async def read_json(request: Request) -> object:
     """
     sent_as = media_type(request.headers.get("content-type"))
     if sent_as != JSON:
-        raise UnsupportedMediaType(
-            f"the body must be sent as {JSON}, got {sent_as or 'no Content-Type'}", param="Content-Type"
-        )
+        raise unsupported(sent_as, (JSON,))
     return parse_json(await request.body())
 
 
@@ -92,7 +92,8 @@ def latents(rows: object, latent_dim: int, max_images: int) -> Float32Array:
                 code="z-wrong-shape",
             )
         return _finite(rows)
-    if not isinstance(rows, list) or not 1 <= len(rows) <= max_images:
+    is_flat = isinstance(rows, list) and bool(rows) and not isinstance(rows[0], list)
+    if not isinstance(rows, list) or not (is_flat or 1 <= len(rows) <= max_images):
         raise InvalidValue(f"z must be {expected}, got {_described(rows)}", param="z", code="z-wrong-shape")
     for index, row in enumerate(rows):
         _check_row(row, latent_dim, f"z[{index}]")
@@ -120,7 +121,8 @@ def end(value: object, param: str, latent_dim: int) -> int | Float32Array:
 def _check_row(row: object, latent_dim: int, param: str) -> None:
     if not isinstance(row, list) or len(row) != latent_dim:
         problem = f"{param} must be a list of {latent_dim} numbers, got {_described(row)}"
-        raise InvalidValue(problem, param=param, code="z-wrong-shape")
+        hint = "" if isinstance(row, list) else "; z is a list of latents, [[...], ...]"
+        raise InvalidValue(problem + hint, param=param, code="z-wrong-shape")
     if not set(map(type, row)) <= {float, int}:
         raise InvalidValue(f"{param} must hold numbers only", param=param, code="z-not-numbers")
 
@@ -135,10 +137,12 @@ def _finite(rows: npt.NDArray[np.floating[Any]], param: str | None = None) -> Fl
     return z
 
 
-def unsupported(sent_as: str, taken: Sequence[str]) -> UnsupportedMediaType:
-    """The error for a body of another form than those that are taken."""
-    found = sent_as or "no Content-Type"
-    return UnsupportedMediaType(f"send one of {', '.join(taken)}, got {found}", param="Content-Type")
+def unsupported(sent_as: str, taken: Sequence[str], *, example: str = JSON) -> UnsupportedMediaType:
+    """The error for a body of another form than those that are taken, of which `example` is one."""
+    forms = taken[0] if len(taken) == 1 else f"one of {', '.join(taken)}"
+    problem = f"the body must be sent as {forms}, got {sent_as or 'no Content-Type'}"
+    hint = f"; set its Content-Type, with curl -H 'content-type: {example}'" if sent_as in UNSAID else ""
+    return UnsupportedMediaType(problem + hint, param="Content-Type")
 
 
 def _refuse(number: str) -> NoReturn:
@@ -148,4 +152,4 @@ def _refuse(number: str) -> NoReturn:
 def _described(value: object) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    return "nothing" if value is None else shown(value)

@@ -136,7 +136,7 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     title = HTTP_TITLES.get(error.status_code, "Bad request")
     detail = {
         404: f"there is nothing at {request.url.path}; GET / lists what there is",
-        405: f"{request.url.path} does not take {request.method}",
+        405: f"{request.url.path} does not take {request.method}{_taken(error.headers or {})}",
         413: "the body is larger than this service takes; GET /models shows max_body_bytes",
     }.get(error.status_code, str(error.detail))
     code = title.lower().replace(" ", "-")
@@ -147,6 +147,12 @@ async def answer_unexpected_error(request: Request, _error: Exception | None = N
     """Answer a fault of ours without showing anything of it."""
     detail = "an internal error; the log has the details under this request_id"
     return problem(request, 500, "Internal error", detail, code="internal-error")
+
+
+def _taken(headers: Mapping[str, str]) -> str:
+    """What to send instead, as the header Allow of a 405 says; HEAD goes without saying."""
+    methods = [name for name in headers.get("Allow", "").split(", ") if name not in ("", "HEAD")]
+    return f"; send {' or '.join(methods)}" if methods else ""
 
 
 def _headers(error: ClientError) -> Mapping[str, str] | None:

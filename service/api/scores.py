@@ -15,6 +15,12 @@ from service.scoring.likelihood import shown_images
 from service.vae.operations import Operation
 from service.vae.runtime import Runtime
 
+# What gives a checkpoint its likelihood, by the origin of its weights.
+REMEDIES = {
+    "adopted": "adopt it again with `vae-service adopt ... --likelihood NAME --likelihood-scale S`",
+    "trained": "export it again with `python -m training export`",
+}
+
 
 async def score(request: Request) -> Response:
     """Say how images compare with the data that the model learnt from."""
@@ -36,6 +42,8 @@ async def score(request: Request) -> Response:
 
 def _check_can_score(runtime: Runtime) -> None:
     if Operation.SCORE not in runtime.seconds:
-        missing = "likelihood_scale" if runtime.metadata.likelihood else "likelihood"
-        problem = f"{runtime.metadata.name} cannot score: its metadata holds no {missing}"
-        raise InvalidValue(problem, param="model", code="no-likelihood")
+        metadata = runtime.metadata
+        missing = "likelihood_scale" if metadata.likelihood else "likelihood"
+        problem = f"{metadata.name} cannot score: its metadata holds no {missing}"
+        remedy = REMEDIES[metadata.provenance.origin]
+        raise InvalidValue(f"{problem}; {remedy}", param="model", code="no-likelihood")

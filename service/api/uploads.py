@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -19,13 +19,14 @@ from service.api.arrays import read_npy
 from service.api.bodies import JSON, NPY, read_json, unsupported
 from service.api.negotiation import media_type
 from service.api.query import parsed, with_query
-from service.api.schemas import Body, validated
+from service.api.schemas import Body, shown, validated
 from service.errors import BadBody, InvalidValue
 from service.scripted import UInt8Array
 from service.vae.images import FORMATS
 
 MULTIPART = "multipart/form-data"
 MAX_FIELDS = 16
+MAX_NAMED_FIELDS = 4
 IMAGE_BODIES = (*FORMATS, MULTIPART, JSON, NPY)
 # Where there must be two images no single file will do.
 PAIR_BODIES = (MULTIPART, JSON, NPY)
@@ -95,7 +96,7 @@ async def read_uploads(request: Request, max_images: int) -> Uploads:
         return _base64_uploads(await read_json(request), counts)
     if sent_as == NPY:
         return _pixel_uploads(await request.body(), counts)
-    raise unsupported(sent_as, IMAGE_BODIES)
+    raise unsupported(sent_as, IMAGE_BODIES, example=IMAGE_BODIES[0])
 
 
 async def read_pair(request: Request) -> Uploads | object:
@@ -144,19 +145,36 @@ async def _multipart_uploads(request: Request, counts: range) -> Uploads:
     try:
         if not form:
             raise BadBody("the multipart body has no fields, an image was expected", code="empty-body")
-        files = [
-            value for name, value in form.multi_items() if name == "image" and isinstance(value, UploadFile)
-        ]
-        _check_count(len(files), counts, "image")
         images = [
             Upload(await file.read(), _declared(file.content_type), f"image[{i}]")
-            for i, file in enumerate(files)
+            for i, file in enumerate(_image_files(form, counts))
         ]
         texts = {name: value for name, value in form.items() if isinstance(value, str)}
         fields = {name: parsed(text) for name, text in texts.items()}
         return Uploads(images, _model(texts.get("model")), fields)
     finally:
         await form.close()
+
+
+def _image_files(form: FormData, counts: range) -> list[UploadFile]:
+    files = [value for name, value in form.multi_items() if name == "image" and isinstance(value, UploadFile)]
+    hint = _sent_instead(form) if len(files) < counts[0] else ""
+    _check_count(len(files), counts, "image", hint)
+    return files
+
+
+def _sent_instead(form: FormData) -> str:
+    """What a form has in place of files in the field `image`, and what to do; empty where it has nothing."""
+    if isinstance(form.get("image"), str):
+        return "; the field 'image' is a text and no file: with curl, send -F image=@FILE"
+    others = [name for name in form if name != "image"]
+    files = [name for name in others if isinstance(form[name], UploadFile)]
+    names = files if files or "image" in form else others
+    if not names:
+        return ""
+    listed = ", ".join(map(shown, names[:MAX_NAMED_FIELDS])) + ", ..." * (len(names) > MAX_NAMED_FIELDS)
+    there = f"there is a field {listed}" if len(names) == 1 else f"there are fields {listed}"
+    return f"; {there}: send pictures as 'image'"
 
 
 def _declared(content_type: str | None) -> str | None:
@@ -188,12 +206,12 @@ def _base64_upload(text: str, param: str) -> Upload:
     return Upload(content, _declared(prefix.removeprefix("data:")), param)
 
 
-def _check_count(num: int, counts: range, param: str) -> None:
+def _check_count(num: int, counts: range, param: str, hint: str = "") -> None:
     if num not in counts:
-        raise _count_out_of_range(param, counts, num)
+        raise _count_out_of_range(param, counts, f"{num}{hint}")
 
 
-def _count_out_of_range(param: str, counts: range, found: object) -> InvalidValue:
+def _count_out_of_range(param: str, counts: range, found: str) -> InvalidValue:
     allowed = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else counts[0]
     problem = f"{param} must be {allowed} images, got {found}"
     return InvalidValue(problem, param=param, code=f"{param}-out-of-range")

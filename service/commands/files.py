@@ -36,6 +36,7 @@ def inspect(options: argparse.Namespace) -> int:
 
 def adopt(options: argparse.Namespace) -> int:
     """Make a checkpoint of a TorchScript VAE from elsewhere, and say what was found out of it."""
+    is_replaced = options.to.exists()
     metadata = adoption.adopt(
         options.file,
         options.to,
@@ -43,7 +44,8 @@ def adopt(options: argparse.Namespace) -> int:
         say=lambda line: print(line, flush=True),
         allowed_operators=settings_of(options).allowed_operators,
     )
-    print(f"{options.to} holds the model {metadata.name}. Serve it:")
+    replaced = ", in the place of the file that was there" if is_replaced else ""
+    print(f"{options.to} holds the model {metadata.name}{replaced}. Serve it:")
     print(f"  vae-service serve --checkpoint {options.to}")
     return 0
 

@@ -53,12 +53,14 @@ def serve(options: argparse.Namespace) -> int:
         server = _server(app, settings, workers.send)
         listener.listen()  # before the address is said, so that nobody who reads it is turned away
         host, port = listener.getsockname()[:2]
-        _say_hello(service, host, port)
+        _say_hello(app, host, port)
         _warn_if_open(app, host)
         workers.start()
         _run(server, listener)
         workers.send(signal.SIGTERM)
         status = workers.join(settings.shutdown_grace_seconds)
+    if status == 0 and not service.models.has_failed:
+        log.info("stopped")
     return _end(service, status)
 
 
@@ -162,22 +164,35 @@ def _leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _say_hello(service: Service, host: str, port: int) -> None:
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _say_hello(app: FastAPI, host: str, port: int) -> None:
     names = []
-    for engine in service.models:
+    for engine in app.state.service.models:
         runtime = engine.runtime
         for refusal in runtime.refusals:
             log.warning("%s: %s", engine.name, refusal)
         shape = "x".join(map(str, runtime.metadata.image_shape))
         names.append(f"{engine.name} ({shape}, latent {runtime.metadata.latent_dim})")
-        log.info("serving %s on %s in %s at %s", names[-1], runtime.device, runtime.precision, address)
+        where = (runtime.device, runtime.precision, _address(host, port))
+        log.info("serving %s on %s in %s at %s", names[-1], *where)
+    address = _address(_reachable(host), port)
+    key = "" if app.state.keys is None else ' -H "Authorization: Bearer $API_KEY"'
     print(
         f"\n  {', '.join(names)} at {address}, documents at {address}/docs. Try:\n\n"
-        f"    curl -s {address}/sample -d '{{\"n\":16}}' -H 'content-type: application/json'"
+        f"    curl -fsS {address}/sample{key} -d '{{\"n\":16}}' -H 'content-type: application/json'"
         " -H 'accept: image/png' -o samples.png\n",
         flush=True,
     )
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _reachable(host: str) -> str:
+    """Where this machine itself reaches what listens on a host: every address is none to call."""
+    if not ipaddress.ip_address(host).is_unspecified:
+        return host
+    return "::1" if ":" in host else "127.0.0.1"
 
 
 def _warn_if_open(app: FastAPI, host: str) -> None:

@@ -71,7 +71,7 @@ class Reloader:
             engines[engine.name] = engine
             self._files[path] = _File(seen, seen, seen, engine.runtime.metadata)
         if not engines:
-            raise InvalidCheckpoint("file", f"there is no {PATTERN} in {self._source}")
+            raise InvalidCheckpoint("file", f"there is no {PATTERN} in {self._source}{self._deeper()}")
         return list(engines.values())
 
     def start(self, put: Callable[[Engine], None]) -> None:
@@ -115,7 +115,7 @@ class Reloader:
     def _reload(self, path: Path, put: Callable[[Engine], None]) -> None:
         file = self._files[path]
         file.tried = file.seen
-        log.info("loading %s, which changed", path)
+        log.info("loading %s, which %s", path, "changed" if file.loaded else "is new")
         try:
             engine = self._built(path)
             self._check_replaces(path, engine.runtime.metadata)
@@ -146,6 +146,11 @@ class Reloader:
 
     def _paths(self) -> list[Path]:
         return sorted(self._source.glob(PATTERN)) if self._source.is_dir() else [self._source]
+
+    def _deeper(self) -> str:
+        """What could be meant where the folder itself holds nothing: a file one folder down."""
+        found = min(self._source.glob(f"*/{PATTERN}"), default=None)
+        return f", but there is {found}: name that file, or its folder" if found else ""
 
 
 def _signature(path: Path) -> Signature | None:

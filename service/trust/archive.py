@@ -25,6 +25,15 @@ _READ = re.compile(
 )
 _ENCRYPTED = 0x1
 
+# The number that a file begins with which torch.save wrote before it wrote archives, in a pickle of its own.
+_LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+_LEGACY_PLACE = slice(4, 14)
+WEIGHTS_ALONE = (
+    "holds weights alone, as torch.save writes them of a state dict or a module, and no code:"
+    " `torch.jit.script(model).save(FILE)` writes what is needed, or, of a run of training,"
+    " `python -m training export`"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
@@ -49,7 +58,8 @@ class Archive:
         """Read the parts of a file.
 
         Raises:
-            InvalidCheckpoint: Not an archive, damaged, or not such as `torch.jit.save` writes.
+            InvalidCheckpoint: Not an archive, damaged, or not such as `torch.jit.save` writes. What
+                torch.save wrote is told by the names of its parts: nothing is unpickled.
         """
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -58,7 +68,10 @@ class Archive:
                     parts[kind][name] = archive.read(entry)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
             problem = f"not a TorchScript archive, or is truncated or damaged ({error})"
-            raise InvalidCheckpoint("file", problem) from None
+            is_legacy = content[_LEGACY_PLACE] == _LEGACY_MAGIC
+            raise InvalidCheckpoint("file", WEIGHTS_ALONE if is_legacy else problem) from None
+        if "data.pkl" in parts["pickles"] and not parts["code"]:
+            raise InvalidCheckpoint("file", WEIGHTS_ALONE)
         return cls(**parts)
 
     def for_torch(self) -> bytes:

@@ -233,7 +233,10 @@ def test_adopt_says_what_it_found_and_how_to_serve_it(
     target = tmp_path / "model.pt"
     flags = ["--image-shape", "1", "28", "28", "--pixel-range", "0", "1", "--crop", "20"]
     assert main(["adopt", str(source), "--to", str(target), *flags]) == 0
-    assert capsys.readouterr().out.endswith(f"Serve it:\n  vae-service serve --checkpoint {target}\n")
+    said = capsys.readouterr().out
+    assert said.endswith(f"holds the model vae. Serve it:\n  vae-service serve --checkpoint {target}\n")
+    assert main(["adopt", str(source), "--to", str(target), *flags]) == 0
+    assert "the model vae, in the place of the file that was there." in capsys.readouterr().out
     metadata = checkpoint.load(target).metadata
     assert metadata.image_shape == (1, 28, 28)
     assert metadata.preprocessing.crop == 20

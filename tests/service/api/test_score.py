@@ -136,7 +136,10 @@ async def test_grey_pixels_are_drawn_for_a_binary_likelihood_as_training_draws_t
 async def test_a_model_that_does_not_know_its_scale_says_so(scored: httpx.AsyncClient) -> None:
     answer = await scored.post("/score?model=unscaled", content=npy(IMAGES[:1]), headers=NPY)
     assert_problem(
-        answer, 422, param="model", words="unscaled cannot score: its metadata holds no likelihood_scale"
+        answer,
+        422,
+        param="model",
+        words="its metadata holds no likelihood_scale; export it again",
     )
 
 

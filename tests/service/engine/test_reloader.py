@@ -164,3 +164,7 @@ def test_two_files_of_one_name_are_refused_at_start(tmp_path: Path, device: torc
 def test_an_empty_folder_is_refused_at_start(tmp_path: Path, device: torch.device) -> None:
     with pytest.raises(InvalidCheckpoint, match=r"there is no \*\.pt in"):
         Rig(tmp_path, device).reloader.load_all()
+    (tmp_path / "run").mkdir()
+    tiny_vae.save(tmp_path / "run/model.pt")
+    with pytest.raises(InvalidCheckpoint, match=r"but there is .*run/model\.pt: name that file"):
+        Rig(tmp_path, device).reloader.load_all()

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from service import checkpoint
 from service.errors import InvalidCheckpoint
@@ -22,6 +23,14 @@ def refusal(path: Path) -> str:
         checkpoint.load(path)
     assert caught.value.field == "file"
     return caught.value.problem
+
+
+@pytest.mark.parametrize("is_archive", [True, False])
+def test_weights_alone_are_told_from_a_damaged_file(tmp_path: Path, *, is_archive: bool) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(torch.nn.Linear(2, 3).state_dict(), path, _use_new_zipfile_serialization=is_archive)
+    assert "holds weights alone" in refusal(path)
+    assert "torch.jit.script(model).save(FILE)" in refusal(path)
 
 
 def test_pytorch_is_given_the_checked_parts_and_no_others(tiny_checkpoint: Path, tmp_path: Path) -> None:
