@@ -17,13 +17,15 @@ Task = tuple[Callable[[], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop
 
 
 class Codecs:
-    """A fixed pool of codec threads, which resolve the event loop's own futures.
+    """A pool of codec threads, which resolve the event loop's own futures.
+
+    A thread is started only where all are busy: each keeps the memory of its largest picture.
 
     Not concurrent.futures, whose futures are chained to those of the loop: that takes a tenth of the time
     that Python needs for a small request.
 
     Args:
-        num_threads: How many.
+        num_threads: How many at the most.
         metrics: Where to count.
     """
 
@@ -31,12 +33,9 @@ class Codecs:
         self._metrics = metrics
         self._is_closed = False
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"codec-{number}", daemon=True)
-            for number in range(num_threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        self._num_threads = num_threads
+        self._num_busy = 0  # tasks that were put and are not done; of the event loop's thread alone
 
     async def run(self, stage: str, function: Callable[[], Answer]) -> tuple[Answer, float]:
         """Run a function in a codec thread.
@@ -66,7 +65,7 @@ class Codecs:
         def apply(part: Sequence[Item]) -> list[Answer]:
             return [function(item) for item in part]
 
-        size = -(-len(items) // len(self._threads))
+        size = -(-len(items) // self._num_threads)
         parts = [items[start : start + size] for start in range(0, len(items), size)]
         tasks = [self._submit(partial(apply, part)) for part in parts]
         answers = [answer for part in await asyncio.gather(*tasks) for answer in part]
@@ -87,28 +86,36 @@ class Codecs:
             raise RuntimeError("the codec threads have ended")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
+        self._num_busy += 1
+        if len(self._threads) < min(self._num_busy, self._num_threads):
+            self._start_thread()
         self._tasks.put((function, future, loop))
         return future
+
+    def _start_thread(self) -> None:
+        name = f"codec-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             function, future, loop = task
-            if future.cancelled():
-                continue
             answer, error = None, None
             try:
-                answer = function()
+                if not future.cancelled():
+                    answer = function()
             except BaseException as raised:
                 error = raised
             with suppress(RuntimeError):  # the loop is closed: nobody is left to wait
-                loop.call_soon_threadsafe(_resolve, future, answer, error)
+                loop.call_soon_threadsafe(self._resolve, future, answer, error)
             del task, function, future, answer, error  # while it sleeps, it holds on to no picture
 
-
-def _resolve(future: "asyncio.Future[Any]", answer: object, error: BaseException | None) -> None:
-    if future.done():  # cancelled meanwhile
-        return
-    if error is None:
-        future.set_result(answer)
-    else:
-        future.set_exception(error)
+    def _resolve(self, future: "asyncio.Future[Any]", answer: object, error: BaseException | None) -> None:
+        self._num_busy -= 1
+        if future.done():  # cancelled meanwhile
+            return
+        if error is None:
+            future.set_result(answer)
+        else:
+            future.set_exception(error)

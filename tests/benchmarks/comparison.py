@@ -42,13 +42,21 @@ def _compare(paths: Mapping[str, Path], workload: Workload, plan: Plan) -> dict[
     settings = max(tried, key=lambda row: row["requests_per_second"])["settings"]
     servers = [
         service(paths[FAST], precision="auto"),
+        service(paths[FAST], precision="auto", environment={"VAE_WORKERS": str(machine.num_cores())}),
         service(paths[FAST], precision="float32"),
         service(paths[AS_WRITTEN], precision="float32"),
         _litserve(paths[AS_WRITTEN], workload, settings),
         _fastapi(paths[AS_WRITTEN], num_threads=settings["torch_threads"]),
     ]
     for server, name in zip(
-        servers, ("service, auto", "service, float32", "service, float32, as written"), strict=False
+        servers,
+        (
+            "service, auto",
+            "service, auto, a worker a core",
+            "service, float32",
+            "service, float32, as written",
+        ),
+        strict=False,
     ):
         server.name = name
     turns = _rounds(servers, workload, plan)

@@ -18,6 +18,7 @@ from tests.benchmarks import machine
 from tests.benchmarks.workloads import Workload
 
 START_SECONDS = 120
+SETTLE_SECONDS = 5.0  # the other workers start once the first one is ready
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -29,18 +30,26 @@ class Server:
         arguments: Of Python; `{port}` is replaced by a free one.
         environment: Added to that of this process.
         ready_path: Answers 200 when it is ready.
+        settle_seconds: What it takes from then until all of its processes answer.
 
     Attributes:
         seconds_to_ready: From starting the process.
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], *, environment: Mapping[str, str], ready_path: str
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        ready_path: str,
+        settle_seconds: float = 0.0,
     ) -> None:
         self.name = name
         self._arguments = arguments
         self._environment = environment
         self._ready_path = ready_path
+        self._settle_seconds = settle_seconds
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  as long as the server
         self.url = ""
         self.seconds_to_ready = 0.0
@@ -60,6 +69,7 @@ class Server:
         )
         try:
             self._wait_until_ready(started)
+            time.sleep(self._settle_seconds)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -141,7 +151,10 @@ def service(
         **(environment or {}),
     }
     arguments = ["-m", "service", "serve", "--port", "{port}"]
-    return Server("service", arguments, environment=settings, ready_path="/readyz")
+    settle_seconds = SETTLE_SECONDS * (int(settings.get("VAE_WORKERS", 1)) - 1)
+    return Server(
+        "service", arguments, environment=settings, ready_path="/readyz", settle_seconds=settle_seconds
+    )
 
 
 def as_shipped(checkpoint: Path, *, environment: Mapping[str, str] | None = None) -> Server:

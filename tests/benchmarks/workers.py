@@ -8,7 +8,6 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,8 +21,6 @@ from rich.table import Table
 from tests.benchmarks import checkpoints, machine
 from tests.benchmarks.balancer import FOLDER, Entrance, chosen, p50, rate
 from tests.benchmarks.servers import Server, service
-
-SETTLE_SECONDS = 5.0  # the other workers start once the first one is ready
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,7 +47,6 @@ def measure(checkpoint: Path, options: argparse.Namespace, status: Status) -> li
             num: stack.enter_context(service(checkpoint, environment={"VAE_WORKERS": str(num)}))
             for num in options.workers
         }
-        time.sleep(SETTLE_SECONDS * len(servers))
         for workload in chosen():
             found: dict[int, list[tuple[float, float]]] = {num: [] for num in servers}
             for _ in range(options.rounds):

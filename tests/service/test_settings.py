@@ -25,6 +25,7 @@ WRONG = [
     ("device", "cpu:1"),
     ("precision", "int8"),
     ("encode_precision", "double"),
+    ("workers", "0"),
     ("max_images", "0"),
     ("max_body_bytes", "10"),
     ("max_image_pixels", "0"),

@@ -75,3 +75,12 @@ async def test_what_comes_after_the_end_is_refused_and_what_came_before_is_finis
     assert (await before)[0] == "well"
     with pytest.raises(RuntimeError, match="ended"):
         await codecs.run("encode_image", lambda: None)
+
+
+async def test_there_are_no_more_threads_than_tasks_at_a_time() -> None:
+    codecs = Codecs(3, Metrics())
+    names = {(await codecs.run("encode_image", threading.current_thread))[0].name for _ in range(9)}
+    assert names == {"codec-0"}
+    together = threading.Barrier(3)
+    await codecs.map("decode_image", lambda _: together.wait(10), [0, 1, 2])
+    codecs.close()
