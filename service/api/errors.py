@@ -151,7 +151,7 @@ async def answer_unexpected_error(request: Request, _error: Exception | None = N
 
 def _taken(headers: Mapping[str, str]) -> str:
     """What to send instead, as the header Allow of a 405 says; HEAD goes without saying."""
-    methods = [name for name in headers.get("Allow", "").split(", ") if name not in ("", "HEAD")]
+    methods = sorted(set(headers.get("Allow", "").split(", ")) - {"", "HEAD"})
     return f"; send {' or '.join(methods)}" if methods else ""
 
 

@@ -53,7 +53,10 @@ async def test_a_sheet_and_a_zip_are_given_too(client: httpx.AsyncClient) -> Non
         ('{"z": null}', 422, "z", "1 to 64 lists of 4 numbers, got nothing"),
         ('{"z": []}', 422, "z", "1 to 64 lists of 4 numbers, got a list of 0"),
         (f'{{"z": {[[0.0] * 4] * 65}}}', 422, "z", "1 to 64 lists of 4 numbers, got a list of 65"),
-        ('{"z": [1, 2, 3, 4]}', 422, "z[0]", "4 numbers"),
+        ('{"z": [1, 2.5]}', 422, "z[0]", r"4 numbers, got 1; z is a list of latents, \[\[\.\.\.\], "),
+        (f'{{"z": {[0.5] * 65}}}', 422, "z[0]", "4 numbers, got 0.5; z is a list of latents"),
+        ('{"z": ["abc"]}', 422, "z[0]", "4 numbers, got 'abc'; z is a list of latents"),
+        ('{"z": 5}', 422, "z", "1 to 64 lists of 4 numbers, got 5$"),
         ('{"z": [[1, 2, 3]]}', 422, "z[0]", "4 numbers, got a list of 3"),
         ('{"z": [[1, 2, 3, 4], [1, 2, 3, 4, 5]]}', 422, "z[1]", "4 numbers, got a list of 5"),
         ('{"z": [[1, 2, 3, "4"]]}', 422, "z[0]", "numbers"),
@@ -81,7 +84,8 @@ async def test_a_wrong_body_is_refused_and_the_next_request_works(
 
 async def test_a_missing_content_type_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("/decode", content=b'{"z": [[0, 0, 0, 0]]}')
-    assert_problem(answer, 415, param="Content-Type", words="application/json")
+    words = "application/x-npy, got no Content-Type; set its Content-Type, with curl -H 'content-type: app"
+    assert_problem(answer, 415, param="Content-Type", words=words)
 
 
 async def test_a_form_that_cannot_be_given_is_refused(client: httpx.AsyncClient) -> None:

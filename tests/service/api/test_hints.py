@@ -33,6 +33,20 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}  # what curl says o
         ),
         (
             "/encode",
+            {"files": {name: (f"{name}.png", FILE) for name in "abcdef"}},
+            422,
+            "image",
+            r"there are fields 'a', 'b', 'c', 'd', \.\.\.: send pictures as 'image'",
+        ),
+        (
+            "/encode",
+            {"files": {"file": (None, "photo.png")}},
+            422,
+            "image",
+            r"there is a field 'file': send pictures as 'image'",
+        ),
+        (
+            "/encode",
             {"data": {"image": "photo.png"}, "files": {"mask": ("m.png", FILE)}},
             422,
             "image",
@@ -73,6 +87,8 @@ async def test_the_detail_says_what_to_do(
         ("GET", "/encode", "/encode does not take GET; send POST$"),
         ("PUT", "/sample", "/sample does not take PUT; send GET or POST$"),
         ("POST", "/models", "/models does not take POST; send GET$"),
+        ("POST", "/openapi.json", "/openapi.json does not take POST; send GET$"),
+        ("POST", "/playground/page.js", "/playground/page.js does not take POST; send GET$"),
     ],
 )
 async def test_a_wrong_method_is_answered_with_the_right_ones(

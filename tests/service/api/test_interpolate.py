@@ -174,6 +174,21 @@ async def test_there_must_be_two_images(client: httpx.AsyncClient, num: int) -> 
     assert_problem(answer, 422, param="images", words=f"2 images, got {num}")
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["from", "to"], "image must be 2 images, got 0; there are fields 'from', 'to': send pictures as"),
+        (["image", "other"], "image must be 2 images, got 1; there is a field 'other': send pictures as"),
+        (["image"], "image must be 2 images, got 1$"),
+    ],
+)
+async def test_images_in_fields_of_other_names_are_named(
+    client: httpx.AsyncClient, names: list[str], words: str
+) -> None:
+    answer = await client.post("/interpolate", files=[(name, FILES[0]) for name in names])
+    assert_problem(answer, 422, param="image", words=words)
+
+
 async def test_one_picture_file_is_no_form_of_body(client: httpx.AsyncClient) -> None:
     answer = await client.post("/interpolate", content=FILES[0], headers={"content-type": "image/png"})
     assert_problem(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from service import checkpoint
+from service.metadata import Provenance
 from service.scoring.distribution import score_distribution
 from service.scoring.measurement import fixed_signs
 from service.scripted import as_vae
@@ -46,6 +47,9 @@ async def scored(
     tiny_vae.save(folder / "b.pt", name="unscaled", likelihood_scale=None)
     tiny_vae.save(folder / "c.pt", name="binary", likelihood="bernoulli", likelihood_scale=None)
     tiny_vae.save(folder / "d.pt", name="logits", module=tiny_vae.LogitsVAE())
+    adopted = Provenance(origin="adopted", command="by hand")
+    unknown = {"likelihood": None, "likelihood_scale": None, "provenance": adopted}
+    tiny_vae.save(folder / "e.pt", name="adopted", **unknown)
     async with running_app(checkpoint=folder) as (_, client):
         yield client
 
@@ -133,14 +137,18 @@ async def test_grey_pixels_are_drawn_for_a_binary_likelihood_as_training_draws_t
     assert first["distortion"] > 0.6 * 192 * np.log(2)
 
 
-async def test_a_model_that_does_not_know_its_scale_says_so(scored: httpx.AsyncClient) -> None:
-    answer = await scored.post("/score?model=unscaled", content=npy(IMAGES[:1]), headers=NPY)
-    assert_problem(
-        answer,
-        422,
-        param="model",
-        words="its metadata holds no likelihood_scale; export it again",
-    )
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("unscaled", "holds no likelihood_scale; export it again with `python -m training export`"),
+        ("adopted", "holds no likelihood; adopt it again with `vae-service adopt .* --likelihood NAME"),
+    ],
+)
+async def test_a_model_that_does_not_know_its_likelihood_says_what_gives_it_one(
+    scored: httpx.AsyncClient, model: str, words: str
+) -> None:
+    answer = await scored.post(f"/score?model={model}", content=npy(IMAGES[:1]), headers=NPY)
+    assert_problem(answer, 422, param="model", words=f"{model} cannot score: its metadata {words}")
 
 
 async def test_the_models_show_their_scores_and_buckets(scored: httpx.AsyncClient) -> None:

@@ -154,7 +154,7 @@ async def test_inference_is_counted_as_what_it_is(running_app: RunningApp) -> No
     [
         ("GET", "/v2/nowhere", 404, "nothing at /v2/nowhere"),
         ("POST", "/v2", 405, "/v2 does not take POST"),
-        ("GET", f"{MODEL}/infer", 405, "does not take GET"),
+        ("GET", f"{MODEL}/infer", 405, "does not take GET; send POST"),
         ("GET", "/v2/models/other", 404, "there are tiny"),
         ("GET", "/v2/models/other/ready", 404, "there are tiny"),
         ("POST", "/v2/models/other/infer", 404, "there are tiny"),
