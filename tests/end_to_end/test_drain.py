@@ -37,6 +37,7 @@ def test_a_server_that_is_told_to_stop_drains_first(
             assert client.get("/livez").status_code == 200
         assert live.wait(DRAIN_SECONDS + 5) == 0
     assert time.monotonic() - told >= DRAIN_SECONDS
+    assert '"message": "stopped"' in live.log().splitlines()[-1]
 
 
 def test_a_second_signal_ends_it_at_once(tiny_checkpoint: Path) -> None:

@@ -50,6 +50,7 @@ def test_under_load_a_lost_device_ends_the_process_and_answers_nobody_with_200(
     assert late
     assert set(late) <= {503, 0}
     assert "a device thread ended" in live.log()
+    assert '"stopped"' not in live.log()
 
 
 def test_a_device_that_hangs_is_not_ready_then_not_alive_and_then_the_process_ends(

@@ -99,6 +99,20 @@ def test_a_missing_checkpoint_is_named(capsys: pytest.CaptureFixture[str], tmp_p
         assert missing in fail(capsys, *arguments)
 
 
+@pytest.mark.parametrize("command", ["serve", "inspect", "adopt"])
+def test_weights_alone_are_one_line_that_says_what_is_needed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(tiny_vae.TinyVAE().state_dict(), path)
+    arguments = {
+        "serve": ["--port", "0", "--checkpoint", str(path)],
+        "inspect": [str(path)],
+        "adopt": [str(path), "--to", str(tmp_path / "model.pt")],
+    }
+    assert "`torch.jit.script(model).save(FILE)` writes" in fail(capsys, command, *arguments[command])
+
+
 def test_a_missing_file_of_keys_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     missing = str(tmp_path / "nowhere")
     assert missing in fail(capsys, "serve", "--port", "0", "--api-keys-file", missing)

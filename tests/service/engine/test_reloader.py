@@ -141,14 +141,20 @@ def other_shapes(tmp_path: Path) -> Path:
 
 
 def test_each_file_of_a_folder_is_a_model_and_new_ones_are_taken(
-    tmp_path: Path, device: torch.device
+    tmp_path: Path, device: torch.device, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     tiny_vae.save(tmp_path / "b.pt", name="second")
     tiny_vae.save(tmp_path / "a.pt", name="first")
     rig = Rig(tmp_path, device)
     assert [engine.name for engine in rig.reloader.load_all()] == ["first", "second"]
     version = change(tmp_path / "c.pt", name="third")
     assert (rig.look(), rig.look()) == ([], [version])
+    assert f"loading {tmp_path / 'c.pt'}, which is new" in caplog.text
+    assert f"{tmp_path / 'c.pt'} is served from now on: third, version {version}" in caplog.text
+    version = change(tmp_path / "c.pt", name="third", quality={"elbo": -2.0})
+    assert rig.look(is_asked=True) == [version]
+    assert f"loading {tmp_path / 'c.pt'}, which changed" in caplog.text
     change(tmp_path / "d.pt", name="first")
     assert rig.look(is_asked=True) == []
     assert rig.counted("refused") == 1
