@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from service.commands.flags import flag
 from service.commands.parser import build_parser
+from service.commands.serving import EXIT_CONFIGURATION
 from service.errors import CannotListen, DeviceNotFound, InvalidCheckpoint, ModelNotFound, ServiceError
 
-EXIT_CONFIGURATION = 3
 EXIT_INTERRUPTED = 130
 
 

@@ -1,7 +1,6 @@
 """`serve`: the processes of a server, from their address and their signals to their exit status."""
 
 import argparse
-import ipaddress
 import logging
 import os
 import signal
@@ -20,6 +19,7 @@ from service import logs
 from service.api.service import Service
 from service.app import create_app
 from service.commands.flags import settings_of
+from service.commands.hello import say_hello
 from service.connection import connections
 from service.drain import EXIT_DEVICE_LOST, DrainingServer
 from service.engine.engine import available_cores
@@ -52,9 +52,7 @@ def serve(options: argparse.Namespace) -> int:
             _listen_for_scrapes(service, settings.host, settings.metrics_port)
         server = _server(app, settings, workers.send)
         listener.listen()  # before the address is said, so that nobody who reads it is turned away
-        host, port = listener.getsockname()[:2]
-        _say_hello(app, host, port)
-        _warn_if_open(app, host)
+        say_hello(app, *listener.getsockname()[:2])
         workers.start()
         _run(server, listener)
         workers.send(signal.SIGTERM)
@@ -162,42 +160,6 @@ def _leave(status: int) -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     os._exit(status)
-
-
-def _say_hello(app: FastAPI, host: str, port: int) -> None:
-    names = []
-    for engine in app.state.service.models:
-        runtime = engine.runtime
-        for refusal in runtime.refusals:
-            log.warning("%s: %s", engine.name, refusal)
-        shape = "x".join(map(str, runtime.metadata.image_shape))
-        names.append(f"{engine.name} ({shape}, latent {runtime.metadata.latent_dim})")
-        where = (runtime.device, runtime.precision, _address(host, port))
-        log.info("serving %s on %s in %s at %s", names[-1], *where)
-    address = _address(_reachable(host), port)
-    key = "" if app.state.keys is None else ' -H "Authorization: Bearer $API_KEY"'
-    print(
-        f"\n  {', '.join(names)} at {address}, documents at {address}/docs. Try:\n\n"
-        f"    curl -fsS {address}/sample{key} -d '{{\"n\":16}}' -H 'content-type: application/json'"
-        " -H 'accept: image/png' -o samples.png\n",
-        flush=True,
-    )
-
-
-def _address(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _reachable(host: str) -> str:
-    """Where this machine itself reaches what listens on a host: every address is none to call."""
-    if not ipaddress.ip_address(host).is_unspecified:
-        return host
-    return "::1" if ":" in host else "127.0.0.1"
-
-
-def _warn_if_open(app: FastAPI, host: str) -> None:
-    if app.state.keys is None and not ipaddress.ip_address(host).is_loopback:
-        log.warning("whoever reaches %s can use this service: set VAE_API_KEYS or VAE_API_KEYS_FILE", host)
 
 
 def _listen_for_scrapes(service: Service, host: str, port: int) -> None:

@@ -8,10 +8,10 @@ import dataclasses
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 
 from service.errors import InvalidCheckpoint
+from service.trust.zip_errors import ZIP_ERRORS
 
 # What a file may grow by when it is unpacked. Weights are stored as they are; code shrinks to a fifth.
 MAX_INFLATED_BYTES = 64 * 1024**2
@@ -66,7 +66,7 @@ class Archive:
                 parts: dict[str, dict[str, bytes]] = {field.name: {} for field in dataclasses.fields(cls)}
                 for kind, name, entry in _entries(archive, len(content)):
                     parts[kind][name] = archive.read(entry)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
+        except (ValueError, *ZIP_ERRORS) as error:
             problem = f"not a TorchScript archive, or is truncated or damaged ({error})"
             is_legacy = content[_LEGACY_PLACE] == _LEGACY_MAGIC
             raise InvalidCheckpoint("file", WEIGHTS_ALONE if is_legacy else problem) from None

@@ -2,12 +2,13 @@
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from service.trust.zip_errors import ZIP_ERRORS
 
 
 def read_arrays(content: bytes, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
@@ -19,7 +20,7 @@ def read_arrays(content: bytes, names: Iterable[str]) -> dict[str, npt.NDArray[A
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
             return {name: _read_array(file, f"{name}.npy") for name in names}
-    except (KeyError, EOFError, NotImplementedError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except (KeyError, *ZIP_ERRORS) as error:
         raise ValueError(str(error)) from None
 
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from service import checkpoint
-from service.__main__ import EXIT_CONFIGURATION, main
+from service.__main__ import main
 from service.commands import files
+from service.commands.serving import EXIT_CONFIGURATION
 from service.errors import InvalidCheckpoint
 from service.settings import SHIPPED_CHECKPOINT, Settings
 from tests import foreign_vaes, planted, tiny_vae

@@ -6,6 +6,7 @@ less so the better the decoder's likelihood is calibrated (Ghosh et al. 2020, ar
 Shapes: N images, K components, D latent size.
 """
 
+import dataclasses
 import logging
 import warnings
 
@@ -29,7 +30,7 @@ SMALLEST_VARIANCE = 1e-4
 
 def register_prior(module: nn.Module, mixture: Mixture) -> None:
     """Give a module the buffers that service.prior reads a checkpoint's fitted prior from."""
-    for name, values in vars(mixture).items():
+    for name, values in dataclasses.asdict(mixture).items():
         module.register_buffer(f"prior_{name}", torch.from_numpy(values))
 
 

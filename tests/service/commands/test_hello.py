@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.commands.serving import _say_hello
+from service.commands.hello import say_hello
 from tests.conftest import RunningApp
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ async def test_the_line_to_try_calls_an_address_that_can_be_called(
     running_app: RunningApp, capsys: pytest.CaptureFixture[str], host: str, address: str
 ) -> None:
     async with running_app() as (app, _):
-        _say_hello(app, host, 8001)
+        say_hello(app, host, 8001)
     said = capsys.readouterr().out
     assert f"curl -fsS {address}/sample -d" in said
     assert "Authorization" not in said
@@ -31,5 +31,5 @@ async def test_the_line_to_try_has_a_place_for_the_key(
     running_app: RunningApp, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running_app(api_keys="k" * 32) as (app, _):
-        _say_hello(app, "127.0.0.1", 8001)
+        say_hello(app, "127.0.0.1", 8001)
     assert '-H "Authorization: Bearer $API_KEY"' in capsys.readouterr().out

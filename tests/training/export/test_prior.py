@@ -5,7 +5,7 @@ from torch.distributions import MultivariateNormal
 
 from training.config import Config, build_config
 from training.data import load_splits
-from training.export.prior import fit_mixture, training_latents
+from training.export.prior import fit_mixture, register_prior, training_latents
 from training.lightning_module import VAETraining
 
 
@@ -54,3 +54,12 @@ def test_the_latents_of_an_autoencoder_are_its_means(tiny_config: Config) -> Non
     with torch.no_grad():
         mu, _ = training.eval().model.encode(images.float() / 255)
     torch.testing.assert_close(training_latents(training, images), mu)
+
+
+def test_a_module_gets_the_mixture_and_nothing_that_was_computed_of_it() -> None:
+    mixture = fit_mixture(drawn(100, seed=2), num_components=2, seed=0)
+    mixture.log_density(np.zeros((1, 2)))
+    module = torch.nn.Module()
+    register_prior(module, mixture)
+    assert [name for name, _ in module.named_buffers()] == ["prior_weights", "prior_means", "prior_factors"]
+    np.testing.assert_array_equal(module.prior_factors, mixture.factors)
