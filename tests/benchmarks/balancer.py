@@ -55,12 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     with Status("starting", console=Console(stderr=True)) as status:
-        folder = FOLDER / "checkpoints"
-        path = checkpoints.make(checkpoints.ARCHITECTURES["article"], folder=folder, say=status.update)
-        added = measure_added(path[checkpoints.FAST], options, status)
-        scaled = measure_replicas(path[checkpoints.FAST], options, status)
-    wide = console if console.is_terminal else Console(width=160)
-    wide.print(added_table(added), scaled_table(scaled))
+        path = checkpoints.article(folder=FOLDER / "checkpoints", say=status.update)
+        added = measure_added(path, options, status)
+        scaled = measure_replicas(path, options, status)
+    wide(console).print(added_table(added), scaled_table(scaled))
     results = {"machine": machine.describe(), "added": added, "replicas": scaled}
     target = options.json or FOLDER / "balancer.json"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +107,11 @@ def measure_replicas(checkpoint: Path, options: argparse.Namespace, status: Stat
                 )
                 rows.append({"replicas": num, "workload": workload.name, "requests_per_second": found})
     return rows
+
+
+def wide(console: Console) -> Console:
+    """Where a table is printed: not cut to 80 columns in a file."""
+    return console if console.is_terminal else Console(width=160)
 
 
 def chosen() -> list[Workload]:

@@ -60,6 +60,11 @@ class AsWritten(nn.Module):
         return torch.sigmoid(logits.to(torch.float32)).mul(255).round().to(torch.uint8)
 
 
+def article(*, folder: Path, say: Callable[[str], None]) -> Path:
+    """The article's network in its fast form, where it is."""
+    return make(ARCHITECTURES["article"], folder=folder, say=say)[FAST]
+
+
 def make(architecture: Architecture, *, folder: Path, say: Callable[[str], None]) -> dict[str, Path]:
     """Write both forms into a folder and return where they are."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -76,9 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     if path is None:
         torch.set_num_threads(machine.num_cores())
         with Status("starting", console=Console(stderr=True)) as status:
-            folder = FOLDER / "checkpoints"
-            made = checkpoints.make(checkpoints.ARCHITECTURES["article"], folder=folder, say=status.update)
-        path = made[checkpoints.FAST]
+            path = checkpoints.article(folder=FOLDER / "checkpoints", say=status.update)
     plan = Plan(options.images, options.accept, options.factor, options.seconds, options.capacity_seconds)
     with as_shipped(path) as server:
         found = uvloop.run(measure(server.url, plan, core_seconds=server.core_seconds))

@@ -19,7 +19,7 @@ from rich.status import Status
 from rich.table import Table
 
 from tests.benchmarks import checkpoints, machine
-from tests.benchmarks.balancer import FOLDER, Entrance, chosen, p50, rate
+from tests.benchmarks.balancer import FOLDER, Entrance, chosen, p50, rate, wide
 from tests.benchmarks.servers import Server, service
 
 
@@ -28,11 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     with Status("starting", console=Console(stderr=True)) as status:
-        folder = FOLDER / "checkpoints"
-        path = checkpoints.make(checkpoints.ARCHITECTURES["article"], folder=folder, say=status.update)
-        rows = measure(path[checkpoints.FAST], options, status)
-    wide = console if console.is_terminal else Console(width=160)
-    wide.print(table(rows, options.workers))
+        path = checkpoints.article(folder=FOLDER / "checkpoints", say=status.update)
+        rows = measure(path, options, status)
+    wide(console).print(table(rows, options.workers))
     target = options.json or FOLDER / "workers.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({"machine": machine.describe(), "workers": rows}, indent=2) + "\n")
