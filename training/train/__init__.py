@@ -71,9 +71,17 @@ def train(config: Config, *, runs: Path, resume: bool = False) -> Path | None:
         return None
     with told_how_to_export(folder):
         exported = export_checkpoint(folder.best(), target=folder.exported, splits=splits)
-        write_grid(folder.served_samples, served_grid(exported, seed=config.seed))
+    _show_what_is_served(folder, seed=config.seed)
+    return exported
+
+
+def _show_what_is_served(folder: RunFolder, *, seed: int) -> None:
+    try:
+        write_grid(folder.served_samples, served_grid(folder.exported, seed=seed))
+    except OSError as error:  # the run is finished and exported all the same
+        logger.warning("%s cannot be written: %s", folder.served_samples, error.strerror)
+    else:
         logger.info("what it draws: %s", folder.served_samples)
-        return exported
 
 
 @rank_zero_only

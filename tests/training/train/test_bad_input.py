@@ -180,6 +180,18 @@ def test_an_export_that_fails_after_training_says_that_it_alone_is_left(
         train(config, runs=tmp_path)
 
 
+def test_a_last_picture_that_cannot_be_written_is_named_and_the_export_stays(
+    runs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(runs / "sprites")
+    folder.served_samples.unlink()
+    folder.served_samples.mkdir()
+    with caplog.at_level("WARNING", logger="training"):
+        resumed(runs)
+    assert f"{folder.served_samples} cannot be written" in caplog.text
+    assert folder.exported.is_file()
+
+
 def test_epochs_without_a_rate_are_reported_too(
     tiny_config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
