@@ -7,12 +7,12 @@ refuses is answered as every error is, with 400, 408, 431 or 505, and the connec
 import asyncio
 import http
 import logging
-import secrets
 from typing import NamedTuple
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.api.draws import new_request_id
 from service.api.errors import MEDIA_TYPE, problem_body
 from service.api.middleware import POLICY
 from service.metrics import OTHER, Metrics
@@ -192,7 +192,7 @@ class Connection(HttpToolsProtocol):
         self.cycle.keep_alive = False
 
     def _answer(self, refusal: Refusal) -> None:
-        request_id = secrets.token_hex(16)
+        request_id = new_request_id()
         body = problem_body(
             refusal.status, refusal.title, refusal.detail, code=refusal.code, request_id=request_id
         )

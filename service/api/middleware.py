@@ -5,7 +5,6 @@ Not Starlette's BaseHTTPMiddleware, which hides that a client has gone.
 
 import logging
 import re
-import secrets
 import time
 
 from starlette.datastructures import Headers
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.arrival import Arrival
 from service.api.deadline import Deadline
+from service.api.draws import new_request_id
 from service.api.tracing import trace_id
 from service.engine.models import Models
 from service.metrics import OTHER, REQUEST_OPERATIONS, Metrics
@@ -115,4 +115,4 @@ class RequestMiddleware:
 
 def _request_id(scope: Scope) -> str:
     given = Headers(scope=scope).get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    return given if REQUEST_ID.fullmatch(given) else new_request_id()

@@ -1,7 +1,8 @@
 """Which form an answer has, by the Accept header (RFC 9110, section 12.5.1), and what a body claims to be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 
 from starlette.requests import Request
 
@@ -27,13 +28,17 @@ NUMBER_FORMS = (Form.JSON, Form.NPY)
 SCORE_FORMS = (Form.JSON,)
 NO_LIKING = (0.0, True)
 # Of two pictures that the client likes as much, the one of the format that was asked for.
-IMAGE_FORMS_BY_FORMAT: Mapping[str, Sequence[Form]] = {
-    form.partition("/")[2]: sorted(IMAGE_FORMS, key=[Form.JSON, form, *IMAGE_FORMS].index)
+IMAGE_FORMS_BY_FORMAT: Mapping[str, tuple[Form, ...]] = {
+    form.partition("/")[2]: tuple(sorted(IMAGE_FORMS, key=[Form.JSON, form, *IMAGE_FORMS].index))
     for form in PICTURE_FORMS
 }
 
+# Clients send the same few headers again and again.
+NUM_REMEMBERED = 256
 
-def negotiate(accept: str | None, offered: Sequence[Form]) -> Form:
+
+@lru_cache(NUM_REMEMBERED)
+def negotiate(accept: str | None, offered: tuple[Form, ...]) -> Form:
     """Choose the offered form that the client likes best; the first where it does not mind.
 
     Of forms that it likes as much those come first that it names, be it by `image/*`: browsers that ask for

@@ -1,7 +1,6 @@
 """/sample: latents of a seed, decoded. POST says what to draw in its body, GET and HEAD in their query."""
 
 import dataclasses
-import secrets
 from collections.abc import Mapping
 
 from starlette.requests import Request
@@ -10,6 +9,7 @@ from starlette.responses import Response
 from service.api.answers import Images
 from service.api.bodies import read_json
 from service.api.caching import cache_control, entity_tag, is_known
+from service.api.draws import new_seed
 from service.api.negotiation import PICTURE_FORMS, Form, image_form
 from service.api.query import query_fields
 from service.api.schemas import Prior, SampleRequest, validated
@@ -20,9 +20,6 @@ from service.errors import InvalidValue
 from service.scripted import Float32Array
 from service.vae.runtime import Runtime
 from service.vae.sampling import draw_latents
-
-# Seeds that the server draws are whole numbers that JavaScript reads exactly.
-NUM_DRAWN_SEEDS = 2**53
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Drawing:
     @classmethod
     def of(cls, asked: SampleRequest, runtime: Runtime) -> "Drawing":
         """What a request asks of a model; see chosen_prior."""
-        seed = secrets.randbelow(NUM_DRAWN_SEEDS) if asked.seed is None else asked.seed
+        seed = new_seed() if asked.seed is None else asked.seed
         prior = chosen_prior(runtime, asked.prior)
         return cls(asked.n, seed, prior, asked.temperature, asked.output_format, asked.return_z)
 

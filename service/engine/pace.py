@@ -46,5 +46,5 @@ class Pace:
 
     def seconds(self, waiting: Mapping[Operation, int]) -> float:
         """How long it takes to work off so many items of each operation; what is not known counts nothing."""
-        speeds = {operation: self._items_per_second.get(operation, math.inf) for operation in waiting}
-        return sum(num / speeds[operation] for operation, num in waiting.items())
+        speeds = self._items_per_second
+        return sum(num / speeds.get(operation, math.inf) for operation, num in waiting.items() if num)
