@@ -19,7 +19,6 @@ from starlette.types import ASGIApp
 
 from service import checkpoint
 from service.api import front_page, health, routes, swagger
-from service.api.codecs import Codecs
 from service.api.components import components, security
 from service.api.documents import operation_id
 from service.api.errors import answer_http_error, answer_service_error, answer_unexpected_error
@@ -30,7 +29,9 @@ from service.api.protocol import routes as protocol
 from service.api.schemas import sample_request
 from service.api.service import Limits, Service
 from service.api.short_way import ShortWay
-from service.engine.engine import Engine, available_cores
+from service.engine.codecs import Codecs
+from service.engine.cores import available_cores
+from service.engine.engine import Engine
 from service.engine.models import Models
 from service.engine.reloader import Reloader
 from service.errors import DeviceNotFound, ServiceError
@@ -159,10 +160,11 @@ class App(FastAPI):
 def build_service(settings: Settings) -> Service:
     """Everything behind the routes, warmed up and not yet started."""
     metrics = Metrics()
+    codecs = Codecs(settings.codec_threads or available_cores())
     _describe_build(metrics, _device(settings.device))
     reloader = Reloader(
         settings.checkpoint,
-        partial(build_engine, settings, metrics),
+        partial(build_engine, settings, codecs, metrics),
         metrics,
         watch_seconds=settings.watch_seconds,
     )
@@ -181,7 +183,7 @@ def build_service(settings: Settings) -> Service:
     return Service(
         models=models,
         reloader=reloader,
-        codecs=Codecs(settings.codec_threads or available_cores(), metrics),
+        codecs=codecs,
         metrics=metrics,
         limits=limits,
         png_compression=settings.png_compression,
@@ -189,7 +191,7 @@ def build_service(settings: Settings) -> Service:
     )
 
 
-def build_engine(settings: Settings, metrics: Metrics, path: Path) -> Engine:
+def build_engine(settings: Settings, codecs: Codecs, metrics: Metrics, path: Path) -> Engine:
     """Load a checkpoint and warm it up.
 
     Raises:
@@ -212,6 +214,7 @@ def build_engine(settings: Settings, metrics: Metrics, path: Path) -> Engine:
     )
     return Engine(
         runtime,
+        codecs,
         metrics,
         max_items=settings.max_images,
         max_queued_items=settings.max_queued_items,

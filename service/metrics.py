@@ -92,7 +92,7 @@ class Metrics:
         self._rejected[reason].inc()
 
     def codec_finished(self, stage: str, seconds: float) -> None:
-        """Count the decoding or encoding of one request's images; `stage` is one of CODEC_STAGES."""
+        """Count inputs made of one request's files, or its answer made; `stage` is one of CODEC_STAGES."""
         self._codec_seconds[stage].observe(seconds)
 
     def queued(self, change: int) -> None:
@@ -178,7 +178,7 @@ class Metrics:
         )
         self._codec_seconds = self._histograms(
             "vae_codec_seconds",
-            "Time to decode or encode the images of one request.",
+            "Time to make inputs of the image files of one request, or its answer of the outputs.",
             "stage",
             CODEC_STAGES,
         )

@@ -97,10 +97,14 @@ class Settings(BaseSettings):
         description="A request takes no longer, from its arrival: its upload, its wait and its batch",
     )
     device_threads: int | None = Field(
-        None, ge=1, description="Batches run side by side on the CPU; unset, one for each core"
+        None,
+        ge=1,
+        description="Batches run side by side on the CPU, small images between; unset, one for each core",
     )
     codec_threads: int | None = Field(
-        None, ge=1, description="Threads that decode and encode images; unset, one for each core"
+        None,
+        ge=1,
+        description="Threads for images that take long, and beside CUDA for all; unset, one for each core",
     )
     png_compression: int = Field(1, ge=0, le=3, description="0 (fast) to 3 (small)")
     keep_alive_seconds: int = Field(

@@ -19,7 +19,7 @@ from service.scoring.distribution import anomaly, percentile
 from service.scoring.figures import SURPRISES, figures
 from service.scripted import Float32Array, UInt8Array
 from service.vae.images import contact_sheet, encode_lossy
-from service.vae.operations import Arrays
+from service.vae.operations import Array, Arrays
 from service.vae.png import encode_png
 from service.vae.runtime import Runtime
 
@@ -30,101 +30,86 @@ SCORE_FIGURES = ("elbo", "rate", "distortion", "mse")
 Figures = Sequence[Mapping[str, float | None]]
 
 
+# What JSON says of each image beside its file, of the inputs and the outputs of a job.
+Beside = Callable[[Array, Arrays], Sequence[Mapping[str, object]]]
+
+
 @dataclasses.dataclass(frozen=True)
-class Images:
-    """Images to be answered with, and what is known of them.
+class Rendering:
+    """How a job's images are answered with, and what is known of them.
 
     Attributes:
-        runtime: The model that decoded them.
-        pixels: uint8 (N, H, W, C).
+        runtime: The model that decodes them.
         operation: `sample`, `decode` or `reconstruct`.
+        form: Of the answer.
         compression: Of PNG, 0 to 3.
         output_format: What image files are in JSON, zip and tar: `png`, `jpeg` or `webp`.
         provenance: How they came about, by name: the seed of a sample, say; told in every form that can.
-        figures: Computes those of each reconstruction, for the JSON form.
-        z: float32 (N, D), what was decoded, where the JSON form is to say so.
-        inputs: uint8 (N, H, W, C), what was encoded, where the JSON form is to show it.
+        beside: What the JSON form says of each image; nothing where absent.
     """
 
     runtime: Runtime
-    pixels: UInt8Array
     operation: str
+    form: Form
     compression: int
     output_format: str = "png"
     provenance: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
-    figures: Callable[[], Figures] | None = None
-    z: Float32Array | None = None
-    inputs: UInt8Array | None = None
+    beside: Beside | None = None
 
-    def render(self, form: Form) -> bytes:
-        """The body of the answer in a form."""
-        match form:
+    def body(self, inputs: Array, outputs: Arrays) -> bytes:
+        """The body of the answer, of what a job took and gave, its images first: uint8 (N, H, W, C)."""
+        pixels = outputs[0]
+        match self.form:
             case Form.JSON:
-                return self._json()
+                return self._json(pixels, self.beside(inputs, outputs) if self.beside else ())
             case Form.ZIP:
-                return zip_of(self._packed())
+                return zip_of(self._packed(pixels))
             case Form.TAR:
-                return tar_of(self._packed())
+                return tar_of(self._packed(pixels))
             case Form.NPY:
-                return npy_of(self.pixels)
+                return npy_of(pixels)
             case Form.PNG:
-                return self._sheet()
-        return encode_lossy(contact_sheet(self.pixels)[0], form.partition("/")[2].upper())
+                return self._sheet(pixels)
+        return encode_lossy(contact_sheet(pixels)[0], self.form.partition("/")[2].upper())
 
-    def _json(self) -> bytes:
+    def _json(self, pixels: UInt8Array, beside: Sequence[Mapping[str, object]]) -> bytes:
         _, height, width = self.runtime.metadata.image_shape
-        rest = self._beside()
         body = {
             **_head(self.runtime),
             **self.provenance,
             "output_format": self.output_format,
             "size": f"{width}x{height}",
             "data": [
-                {"index": index, "b64_json": _base64(file), **rest[index]}
-                for index, file in enumerate(self._files())
+                {"index": index, "b64_json": base64_of(file), **(beside[index] if beside else {})}
+                for index, file in enumerate(self._files(pixels))
             ],
         }
         return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    def _beside(self) -> list[dict[str, object]]:
-        """What JSON says of each image beside its file."""
-        rest: list[dict[str, object]] = [{} for _ in self.pixels]
-        if self.figures is not None:
-            for item, figures in zip(rest, self.figures(), strict=True):
-                item.update(figures)
-        if self.z is not None:
-            for item, row in zip(rest, self.z, strict=True):
-                item["z"] = row
-        if self.inputs is not None:
-            files = encode_png(self.inputs, compression=self.compression)
-            for item, file in zip(rest, files, strict=True):
-                item["input_b64_json"] = _base64(file)
-        return rest
-
-    def _sheet(self) -> bytes:
-        num = len(self.pixels)
+    def _sheet(self, pixels: UInt8Array) -> bytes:
+        num = len(pixels)
         texts = self._texts("0" if num == 1 else f"0-{num - 1}")
-        (file,) = encode_png(contact_sheet(self.pixels), [texts], compression=self.compression)
+        (file,) = encode_png(contact_sheet(pixels), [texts], compression=self.compression)
         return file
 
-    def _packed(self) -> list[tuple[str, bytes]]:
+    def _packed(self, pixels: UInt8Array) -> list[tuple[str, bytes]]:
         """A file an image, and a manifest: names and contents."""
         suffix = f"_seed{self.provenance['seed']}" if "seed" in self.provenance else ""
         suffix += f".{SUFFIXES[self.output_format]}"
-        names = [f"{self.operation}_{index:03d}{suffix}" for index in range(len(self.pixels))]
+        names = [f"{self.operation}_{index:03d}{suffix}" for index in range(len(pixels))]
         manifest = {
             "model": self.runtime.metadata.name,
             "model_version": self.runtime.version,
             **self.provenance,
             "data": [{"index": index, "file": name} for index, name in enumerate(names)],
         }
-        return [*zip(names, self._files(), strict=True), ("manifest.json", orjson.dumps(manifest))]
+        return [*zip(names, self._files(pixels), strict=True), ("manifest.json", orjson.dumps(manifest))]
 
-    def _files(self) -> list[bytes]:
+    def _files(self, pixels: UInt8Array) -> list[bytes]:
         if self.output_format != "png":
-            return [encode_lossy(image, self.output_format.upper()) for image in self.pixels]
-        texts = [self._texts(str(index)) for index in range(len(self.pixels))]
-        return encode_png(self.pixels, texts, compression=self.compression)
+            return [encode_lossy(image, self.output_format.upper()) for image in pixels]
+        texts = [self._texts(str(index)) for index in range(len(pixels))]
+        return encode_png(pixels, texts, compression=self.compression)
 
     def _texts(self, index: str) -> dict[str, str]:
         """The tEXt chunks of one image: how it came about, its index, its model."""
@@ -132,12 +117,23 @@ class Images:
         return {**provenance, "Index": index, "Model": f"{self.runtime.metadata.name} {self.runtime.version}"}
 
 
-def posteriors(runtime: Runtime, mu: Float32Array, log_var: Float32Array, form: Form) -> bytes:
+def latents_beside(z: Array, _: Arrays) -> Sequence[Mapping[str, object]]:
+    """What was decoded, float32 (N, D)."""
+    return [{"z": row} for row in z]
+
+
+def inputs_beside(images: UInt8Array, compression: int) -> Sequence[Mapping[str, object]]:
+    """What was encoded, uint8 (N, H, W, C), as PNG."""
+    return [{"input_b64_json": base64_of(file)} for file in encode_png(images, compression=compression)]
+
+
+def posteriors(runtime: Runtime, form: Form, _: Array, outputs: Arrays) -> bytes:
     """Posteriors, mu and log_var float32 (N, D), as JSON, or as NPY of float32 (2, N, D).
 
     Raises:
         InferenceFailed: The network gave what is not a number, for which JSON has no word.
     """
+    mu, log_var = outputs
     if not (np.isfinite(mu).all() and np.isfinite(log_var).all()):
         raise InferenceFailed("the network gave numbers that are not finite")
     if form is Form.NPY:
@@ -202,7 +198,7 @@ def scores(runtime: Runtime, images: UInt8Array, measured: Arrays) -> bytes:
     return orjson.dumps({**_head(runtime), "data": data})
 
 
-def _base64(file: bytes) -> orjson.Fragment:
+def base64_of(file: bytes) -> orjson.Fragment:
     """A file as a JSON string, which needs no escapes."""
     return orjson.Fragment(b'"' + base64.b64encode(file) + b'"')
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.answers import Images
+from service.api.answers import Rendering
 from service.api.bodies import end
 from service.api.negotiation import image_form
 from service.api.query import with_query
@@ -26,7 +26,7 @@ from service.api.schemas import (
 )
 from service.api.service import service_of
 from service.api.uploads import Uploads, read_pair, upload_options
-from service.api.work import decoded_uploads, image_answer, result_of
+from service.api.work import image_answer, rendering_step, result_of, upload_steps
 from service.engine.engine import Engine
 from service.engine.jobs import Result
 from service.interpolation import interpolate as steps_between
@@ -42,14 +42,12 @@ class Ends(NamedTuple):
         end: float32 (D,).
         provenance: What they were given as.
         encoded: What the device made of images, where they were images.
-        codec_seconds: Spent on image files.
     """
 
     start: Float32Array
     end: Float32Array
     provenance: Mapping[str, str]
     encoded: Result | None = None
-    codec_seconds: float = 0.0
 
 
 async def interpolate(request: Request) -> Response:
@@ -65,17 +63,18 @@ async def interpolate(request: Request) -> Response:
         else:
             ends = _given_ends(source, model.runtime)
         z, mode = steps_between(ends.start, ends.end, num_steps=asked.steps, mode=asked.mode)
-        work = model.decode(z, timeout_seconds=service.timeout_seconds(request))
-        result = _together(ends.encoded, await result_of(request, work))
-        images = Images(
+        rendering = Rendering(
             model.runtime,
-            result.outputs[0],
             "interpolate",
+            form,
             service.png_compression,
             asked.output_format,
             {**ends.provenance, "mode": mode},
         )
-        return await image_answer(request, images, result, form, codec_seconds=ends.codec_seconds)
+        finish = rendering_step(rendering, asked.steps)
+        work = model.decode(z, timeout_seconds=service.timeout_seconds(request), finish=finish)
+        result = _together(ends.encoded, await result_of(request, work))
+        return image_answer(request, result, rendering)
 
 
 async def _read(request: Request, max_images: int) -> tuple[InterpolateOptions, InterpolateRequest | Uploads]:
@@ -110,11 +109,11 @@ def _given_ends(asked: InterpolateRequest, runtime: Runtime) -> Ends:
 
 async def _encoded_ends(request: Request, model: Engine, uploads: Uploads) -> Ends:
     service = service_of(request)
-    images, codec_seconds = await decoded_uploads(service, model.runtime, uploads)
-    work = model.encode(images, timeout_seconds=service.timeout_seconds(request))
-    encoded = await result_of(request, work)
+    steps = upload_steps(service, model.runtime, uploads)
+    work = model.encode(steps, timeout_seconds=service.timeout_seconds(request))
+    encoded = await result_of(request, work, has_uploads=True)
     mu = encoded.outputs[0]
-    return Ends(mu[0], mu[1], {"from": "image", "to": "image"}, encoded, codec_seconds)
+    return Ends(mu[0], mu[1], {"from": "image", "to": "image"}, encoded)
 
 
 def _together(first: Result | None, last: Result) -> Result:
@@ -125,4 +124,5 @@ def _together(first: Result | None, last: Result) -> Result:
         last,
         queue_seconds=first.queue_seconds + last.queue_seconds,
         device_seconds=first.device_seconds + last.device_seconds,
+        prepare_seconds=first.prepare_seconds + last.prepare_seconds,
     )

@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.answers import Images
+from service.api.answers import Rendering, latents_beside
 from service.api.bodies import read_json
 from service.api.caching import cache_control, entity_tag, is_known
 from service.api.draws import new_seed
@@ -14,12 +15,16 @@ from service.api.negotiation import PICTURE_FORMS, Form, image_form
 from service.api.query import query_fields
 from service.api.schemas import Prior, SampleRequest, validated
 from service.api.service import service_of
-from service.api.work import image_answer, result_of
-from service.engine.engine import Engine
+from service.api.work import image_answer, rendering_step, result_of
+from service.engine.engine import Engine, Rows
+from service.engine.steps import Step
 from service.errors import InvalidValue
 from service.scripted import Float32Array
 from service.vae.runtime import Runtime
 from service.vae.sampling import draw_latents
+
+# The latents that are drawn where they are asked for: so few take as long as passing them on.
+MAX_DRAWN_AT_ONCE = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +50,12 @@ class Drawing:
         """What makes the same images again."""
         return {"seed": self.seed, "prior": self.prior, "temperature": self.temperature}
 
-    def latents(self, runtime: Runtime) -> Float32Array:
-        """Latents, float32 (N, D)."""
-        return drawn_latents(runtime, self.prior, seed=self.seed, num=self.num, temperature=self.temperature)
+    def rows(self, runtime: Runtime) -> Rows:
+        """Latents, float32 (N, D); drawn at once where they are so few that passing it on takes as long."""
+        draw = partial(
+            drawn_latents, runtime, self.prior, seed=self.seed, num=self.num, temperature=self.temperature
+        )
+        return draw() if self.num <= MAX_DRAWN_AT_ONCE else [Step(draw, is_short=True)]
 
 
 async def sample(request: Request) -> Response:
@@ -115,20 +123,22 @@ def drawn_latents(
 
 async def _draw(request: Request, model: Engine, drawing: Drawing, form: Form) -> Response:
     service = service_of(request)
+    rendering = Rendering(
+        model.runtime,
+        "sample",
+        form,
+        service.png_compression,
+        drawing.output_format,
+        drawing.provenance,
+        beside=latents_beside if drawing.return_z else None,
+    )
     with service.places(request, model, drawing.num):
-        z = drawing.latents(model.runtime)
-        work = model.decode(z, timeout_seconds=service.timeout_seconds(request))
-        result = await result_of(request, work)
-        images = Images(
-            model.runtime,
-            result.outputs[0],
-            "sample",
-            service.png_compression,
-            drawing.output_format,
-            drawing.provenance,
-            z=z if drawing.return_z else None,
+        work = model.decode(
+            drawing.rows(model.runtime),
+            timeout_seconds=service.timeout_seconds(request),
+            finish=rendering_step(rendering, drawing.num),
         )
-        return await image_answer(request, images, result, form)
+        return image_answer(request, await result_of(request, work), rendering)
 
 
 async def _asked_in_query(request: Request) -> SampleRequest:

@@ -9,7 +9,8 @@ from service.api.answers import scores
 from service.api.negotiation import SCORE_FORMS, accept, negotiate
 from service.api.service import service_of
 from service.api.uploads import read_uploads
-from service.api.work import answer, decoded_uploads, result_of
+from service.api.work import MAX_SHORT_ROWS, answer, result_of, upload_steps
+from service.engine.steps import Step
 from service.errors import InvalidValue
 from service.scoring.likelihood import shown_images
 from service.vae.operations import Operation
@@ -31,13 +32,14 @@ async def score(request: Request) -> Response:
     num_images = len(uploads.images)
     with service.model(request, uploads.model) as model, service.places(request, model, num_images):
         _check_can_score(model.runtime)
-        images, codec_seconds = await decoded_uploads(service, model.runtime, uploads)
-        shown = shown_images(images, model.runtime.metadata)
-        work = model.score(shown, timeout_seconds=service.timeout_seconds(request))
-        result = await result_of(request, work)
-        render = partial(scores, model.runtime, shown, result.outputs)
-        body, seconds = await service.codecs.run("encode_image", render)
-    return answer(request, body, form, result, codec_seconds + seconds)
+        convert = partial(shown_images, metadata=model.runtime.metadata)
+        work = model.score(
+            upload_steps(service, model.runtime, uploads, convert=convert),
+            timeout_seconds=service.timeout_seconds(request),
+            finish=Step(partial(scores, model.runtime), is_short=num_images <= MAX_SHORT_ROWS),
+        )
+        result = await result_of(request, work, has_uploads=True)
+    return answer(request, result.answer, form, result)
 
 
 def _check_can_score(runtime: Runtime) -> None:

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 from starlette.requests import Request
 
-from service.api.codecs import Codecs
 from service.api.deadline import deadline_of
 from service.api.schemas import SampleRequest
+from service.engine.codecs import Codecs
 from service.engine.engine import Engine
 from service.engine.models import Models
 from service.engine.reloader import Reloader
@@ -41,7 +41,7 @@ class Service:
     Attributes:
         models: The models that answer.
         reloader: Exchanges them when their files change.
-        codecs: Threads for image files.
+        codecs: Threads for image files that take long.
         metrics: Where to count.
         limits: Of one request.
         png_compression: 0 to 3.

@@ -52,6 +52,11 @@ class Upload(NamedTuple):
     media_type: str | None
     param: str
 
+    @property
+    def num_bytes(self) -> int:
+        """As they were sent."""
+        return self.content.nbytes if isinstance(self.content, np.ndarray) else len(self.content)
+
     def file(self) -> bytes:
         """The file itself.
 

@@ -3,13 +3,15 @@
 Shapes: N images, H height, W width, C channels.
 """
 
+import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.answers import Images
+from service.api.answers import Rendering
 from service.api.negotiation import PICTURE_FORMS, Form
 from service.api.presence import while_present
 from service.api.service import Service, service_of
@@ -17,59 +19,105 @@ from service.api.tracing import record_stage
 from service.api.uploads import Upload, Uploads
 from service.engine.engine import Future
 from service.engine.jobs import Result
+from service.engine.steps import Step
 from service.metadata import Metadata
 from service.scripted import UInt8Array
-from service.vae.images import ImageLimits, decode_image, prepare_pixels
+from service.vae.images import ImageLimits, check_image, prepare_pixels
 from service.vae.runtime import Runtime
 
+# What takes less time than a small batch: files of so many bytes in all, each of which takes no more memory
+# than that; PNG of so many pixels; figures of so many images.
+MAX_SHORT_FILE_BYTES = 64 * 1024
+MAX_SHORT_DECODE_BYTES = 512 * 1024
+MAX_SHORT_PIXEL_BYTES = 256 * 1024
+MAX_SHORT_ROWS = 16
 
-async def decoded_uploads(service: Service, runtime: Runtime, uploads: Uploads) -> tuple[UInt8Array, float]:
-    """The uploaded images, prepared for a model: uint8 (N, H, W, C), and the seconds that took."""
-    decode_one = partial(_decode_upload, runtime.metadata, service.limits.image)
-    images, seconds = await service.codecs.map("decode_image", decode_one, uploads.images)
-    record_stage("decode_image", seconds)
-    return images[0][np.newaxis] if len(images) == 1 else np.stack(images), seconds
+Convert = Callable[[UInt8Array], UInt8Array]
 
 
-def _decode_upload(metadata: Metadata, limits: ImageLimits, upload: Upload) -> UInt8Array:
+def upload_steps(
+    service: Service, runtime: Runtime, uploads: Uploads, *, convert: Convert | None = None
+) -> list[Step]:
+    """What makes the inputs of a model of uploaded images: each step gives uint8 (1, H, W, C).
+
+    Args:
+        service: With the limits.
+        runtime: The model.
+        uploads: As they came.
+        convert: Changes the prepared images.
+    """
+    is_short = sum(upload.num_bytes for upload in uploads.images) <= MAX_SHORT_FILE_BYTES
+    prepare = partial(_prepare, runtime.metadata, service.limits.image, convert)
+    return [Step(partial(prepare, upload, is_short=is_short), is_short) for upload in uploads.images]
+
+
+def _prepare(
+    metadata: Metadata, limits: ImageLimits, convert: Convert | None, upload: Upload, *, is_short: bool
+) -> UInt8Array | Step:
+    """An upload as an input of the network; a short step gives a long one where the picture is large."""
+    preprocessing, shape, param = metadata.preprocessing, metadata.image_shape, upload.param
     if isinstance(upload.content, np.ndarray):
-        return prepare_pixels(
-            upload.content, metadata.preprocessing, metadata.image_shape, limits=limits, param=upload.param
-        )
-    return decode_image(
-        upload.file(),
-        metadata.preprocessing,
-        metadata.image_shape,
-        media_type=upload.media_type,
-        limits=limits,
-        param=upload.param,
+        pixels = prepare_pixels(upload.content, preprocessing, shape, limits=limits, param=param)
+        return _converted(pixels, convert)
+    media_type = upload.media_type
+    checked = check_image(
+        upload.file(), preprocessing, shape, media_type=media_type, limits=limits, param=param
     )
+    if is_short and checked.decode_bytes > MAX_SHORT_DECODE_BYTES:
+        return Step(lambda: _converted(checked.pixels(), convert), is_short=False)
+    return _converted(checked.pixels(), convert)
 
 
-async def result_of(request: Request, work: Future) -> Result:
-    """What the device made of a request; ClientDisconnect where its client has gone."""
+def _converted(pixels: UInt8Array, convert: Convert | None) -> UInt8Array:
+    images = pixels[np.newaxis]
+    return images if convert is None else convert(images)
+
+
+def rendering_step(rendering: Rendering, num_images: int) -> Step:
+    """The last step of a job that gives so many images."""
+    is_png = rendering.output_format == "png" and rendering.form not in (Form.JPEG, Form.WEBP)
+    num_bytes = num_images * math.prod(rendering.runtime.metadata.image_shape)
+    return Step(rendering.body, is_png and num_bytes <= MAX_SHORT_PIXEL_BYTES)
+
+
+async def result_of(request: Request, work: Future, *, has_uploads: bool = False) -> Result:
+    """What became of the job of a request; ClientDisconnect where its client has gone.
+
+    Args:
+        request: Whose stages are recorded.
+        work: The job's future.
+        has_uploads: Whether its inputs were made of image files.
+    """
     result = await while_present(request, work)
-    record_stage("queue", result.queue_seconds, ended_seconds_ago=result.device_seconds)
-    record_stage("device", result.device_seconds)
+    metrics = service_of(request).metrics
+    after = 0.0
+    if result.answer is not None:
+        metrics.codec_finished("encode_image", result.finish_seconds)
+        record_stage("encode_image", result.finish_seconds)
+        after += result.finish_seconds
+    record_stage("device", result.device_seconds, ended_seconds_ago=after)
+    after += result.device_seconds
+    record_stage("queue", result.queue_seconds, ended_seconds_ago=after)
+    if has_uploads:
+        metrics.codec_finished("decode_image", result.prepare_seconds)
+        ended_seconds_ago = after + result.queue_seconds
+        record_stage("decode_image", result.prepare_seconds, ended_seconds_ago=ended_seconds_ago)
     return result
 
 
-async def image_answer(
-    request: Request, images: Images, result: Result, form: Form, *, codec_seconds: float = 0.0
-) -> Response:
-    """The images that came of a result, in the form asked for."""
-    body, seconds = await service_of(request).codecs.run("encode_image", partial(images.render, form))
-    record_stage("encode_image", seconds)
-    reply = answer(request, body, form, result, codec_seconds + seconds)
-    if "seed" in images.provenance:
-        reply.headers["X-Seed"] = str(images.provenance["seed"])
-    if form in PICTURE_FORMS and len(images.pixels) > 1:
+def image_answer(request: Request, result: Result, rendering: Rendering) -> Response:
+    """The images of a result, as they were rendered."""
+    reply = answer(request, result.answer, rendering.form, result)
+    if "seed" in rendering.provenance:
+        reply.headers["X-Seed"] = str(rendering.provenance["seed"])
+    if rendering.form in PICTURE_FORMS and len(result.outputs[0]) > 1:
         reply.headers["X-Layout"] = "grid"
     return reply
 
 
-def answer(request: Request, body: bytes, form: Form, result: Result, codec_seconds: float) -> Response:
+def answer(request: Request, body: bytes, form: Form, result: Result) -> Response:
     """A body, with where the time went in a header and in the log."""
+    codec_seconds = result.prepare_seconds + result.finish_seconds
     request.scope["measured"] = {
         "num_items": len(result.outputs[0]),
         "num_bytes": len(body),

@@ -22,7 +22,7 @@ from service.commands.flags import settings_of
 from service.commands.hello import say_hello
 from service.connection import connections
 from service.drain import EXIT_DEVICE_LOST, DrainingServer
-from service.engine.engine import available_cores
+from service.engine.cores import available_cores
 from service.errors import CannotListen, ServiceError
 from service.settings import Settings
 from service.workers import Workers
@@ -95,6 +95,7 @@ def _server(app: FastAPI, settings: Settings, pass_on: Callable[[int], None]) ->
             header_timeout_seconds=settings.header_timeout_seconds,
             metrics=service.metrics,
         ),
+        ws="none",  # where a library for WebSockets is there, an upgrade would never become a request
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -2,23 +2,28 @@
 
 Work-conserving: a batch is formed the moment a device thread asks for one, from whatever waits. The
 backlog is the batch; there is no timer and nobody polls. Items are counted, not requests: a large
-job is split over batches, and cannot make a small one wait for all of it.
+job is split over batches, and cannot make a small one wait for all of it. Short tasks wait in the same
+line: those that came before a job was submitted are done before its batch, which is the larger for it.
 
 Promise: the future of every admitted job is resolved exactly once, with its own result.
 """
 
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from service.engine.jobs import Batch, Job, Outcome, Slice, resolve, store
+from service.engine.jobs import Batch, Job, Outcome, Result, Slice, resolve, store
 from service.engine.pace import Pace
+from service.engine.shares import shares_of
+from service.engine.steps import Task
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady
 from service.metrics import Metrics
 from service.vae.operations import Arrays, Operation
 
-# The share of a batch that the oldest job always gets, however many small ones overtake it.
-OLDEST_SHARE = 0.25
+# Takes jobs that are complete, with what they give back.
+OnComplete = Callable[[Sequence[tuple[Job, Result]]], None]
 
 
 class Batcher:
@@ -30,6 +35,7 @@ class Batcher:
         pace: How fast they work a backlog off.
         metrics: Where to count.
         min_shares: Items of each operation that are not spread over idle threads.
+        on_complete: Resolves the futures of complete jobs; by default with what they give back.
         clock: Seconds; replaced by tests.
     """
 
@@ -41,6 +47,7 @@ class Batcher:
         pace: Pace,
         metrics: Metrics,
         min_shares: Mapping[Operation, int] | None = None,
+        on_complete: OnComplete = resolve,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._limits = dict(limits)
@@ -48,9 +55,11 @@ class Batcher:
         self._num_idle = num_lanes
         self.pace = pace
         self._metrics = metrics
+        self._on_complete = on_complete
         self._clock = clock
         self._changed = threading.Condition()
         self._queues: dict[Operation, list[Job]] = {operation: [] for operation in Operation}
+        self._tasks: deque[Task] = deque()
         self._taken: set[Batch] = set()
         self._num_waiting = dict.fromkeys(Operation, 0)
         self._refusal = ""
@@ -81,13 +90,23 @@ class Batcher:
             self._count_waiting(job.operation, job.num_items)
             self._changed.notify(-(-job.num_items // self._min_shares[job.operation]))
 
+    def put(self, task: Task) -> None:
+        """Queue a short task; it is refused where the batcher is closed."""
+        with self._changed:
+            refusal = self._refusal
+            if not refusal:
+                self._tasks.append(task)
+                self._changed.notify()
+        if refusal:
+            task.refuse(NotReady(refusal))
+
     def withdraw(self, job: Job) -> None:
         """Drop what waits of a job that nobody waits for any more."""
         with self._changed:
             self._drop(job)
 
-    def take(self, *, wait: bool = True) -> Batch | None:
-        """Form a batch from what waits now.
+    def take(self, *, wait: bool = True) -> Batch | Task | None:
+        """Form a batch from what waits now, or give out the task that came before.
 
         Args:
             wait: Whether to sleep until there is work.
@@ -97,11 +116,12 @@ class Batcher:
         """
         with self._changed:
             while True:
-                batch = self._form()
-                if batch is not None:
+                work = self._next_task() or self._form() or self._next_task(is_alone=True)
+                if isinstance(work, Batch):
                     self._num_idle -= 1
-                    self._taken.add(batch)
-                    return batch
+                    self._taken.add(work)
+                if work is not None:
+                    return work
                 if self._refusal or not wait:
                     return None
                 self._changed.wait()
@@ -121,7 +141,7 @@ class Batcher:
                     complete.append(piece.job)
                     if piece.job.future.cancelled():
                         self._metrics.job_cancelled("running")
-        resolve([(job, job.result(now)) for job in complete])
+        self._on_complete([(job, job.result(now)) for job in complete])
 
     def fail(self, batch: Batch, error: BaseException) -> None:
         """Fail every job that has items in a batch with InferenceFailed, caused by `error`."""
@@ -162,9 +182,20 @@ class Batcher:
             jobs.update(job for queue in self._queues.values() for job in queue)
             for job in jobs:
                 self._drop(job)
+            tasks = list(self._tasks)
+            self._tasks.clear()
             self._changed.notify_all()
+        for task in tasks:
+            task.refuse(NotReady(reason))
         failures = [failure for batch in blamed for failure in _failures(batch, cause)]
         resolve([*failures, *((job, NotReady(reason)) for job in jobs)])
+
+    def _next_task(self, *, is_alone: bool = False) -> Task | None:
+        """The task that has waited longest, if it came before every job, or is all there is."""
+        if not self._tasks:
+            return None
+        oldest = min((queue[0].arrived_seconds for queue in self._queues.values() if queue), default=math.inf)
+        return self._tasks.popleft() if is_alone or self._tasks[0].arrived_seconds <= oldest else None
 
     def _form(self) -> Batch | None:
         self._drop_the_late_and_the_gone()
@@ -179,7 +210,7 @@ class Batcher:
         limit = min(self._limits[operation], share)
         now = self._clock()
         slices = []
-        for job, num in _shares(queue, limit):
+        for job, num in shares_of(queue, limit):
             if job.num_taken == 0:
                 job.started_seconds = now
                 self._metrics.job_started(now - job.arrived_seconds)
@@ -228,23 +259,3 @@ def _failures(batch: Batch, cause: BaseException | None) -> list[tuple[Job, Outc
         failure.__cause__ = cause
         outcomes.append((piece.job, failure))
     return outcomes
-
-
-def _shares(queue: Sequence[Job], limit: int) -> list[tuple[Job, int]]:
-    """How many items of which job go into a batch of at most `limit`.
-
-    The job with the fewest items left goes first, which gives the shortest mean wait and lets small
-    jobs overtake large ones; the oldest job always gets its share, so that no job starves.
-    """
-    oldest = queue[0]
-    reserved = min(oldest.num_waiting, max(1, int(limit * OLDEST_SHARE)))
-    shares = {oldest: reserved}
-    room = limit - reserved
-    for job in sorted(queue, key=lambda job: job.num_waiting):
-        if room == 0:
-            break
-        more = min(room, job.num_waiting - shares.get(job, 0))
-        if more:
-            shares[job] = shares.get(job, 0) + more
-            room -= more
-    return list(shares.items())

@@ -1,19 +1,24 @@
 """One method an operation: from validated arrays to the future of their results, through queue and device."""
 
 import asyncio
-import os
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
 
 from service.engine.admission import Admission
 from service.engine.batcher import Batcher
+from service.engine.codecs import Codecs
+from service.engine.cores import available_cores
 from service.engine.device import Device
-from service.engine.jobs import Job, Result
+from service.engine.jobs import NO_ROWS, Job, Result, resolve
+from service.engine.making import Making
 from service.engine.pace import Pace
+from service.engine.steps import Step, Task, resolving
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
-from service.scripted import Float32Array, UInt8Array
 from service.vae.operations import Array, Operation
 from service.vae.runtime import Runtime
 
@@ -23,6 +28,8 @@ STOP_SECONDS = 2
 STOPPING = "the service is shutting down"
 
 Future = asyncio.Future[Result]
+# Rows, or steps that each give some of them, in order.
+Rows = Array | Sequence[Step]
 
 
 class Engine:
@@ -30,6 +37,7 @@ class Engine:
 
     Args:
         runtime: A warmed checkpoint.
+        codecs: For the steps that would hold a batch up.
         metrics: Where to count.
         max_items: The most items that one request may carry, so that an empty queue takes it.
         max_queued_items: Places for items, None for 8 times the largest batch or request.
@@ -44,6 +52,7 @@ class Engine:
     def __init__(
         self,
         runtime: Runtime,
+        codecs: Codecs,
         metrics: Metrics,
         *,
         max_items: int,
@@ -52,12 +61,23 @@ class Engine:
         watchdog_seconds: float = 30,
     ) -> None:
         self.runtime = runtime
+        self._codecs = codecs
+        self._metrics = metrics
+        # Where the network runs on the cores, its threads do the short steps too.
+        self._does_steps = runtime.device.type == "cpu"
         limits = {operation: runtime.largest_bucket(operation) for operation in runtime.seconds}
         lanes = runtime.num_lanes or num_lanes or available_cores()
         efficient = {operation: runtime.efficient_batch(operation) for operation in runtime.seconds}
         seconds = {operation: runtime.seconds[operation][size] for operation, size in efficient.items()}
         pace = Pace(lanes, efficient, seconds)
-        self.batcher = Batcher(limits, num_lanes=lanes, pace=pace, metrics=metrics, min_shares=efficient)
+        self.batcher = Batcher(
+            limits,
+            num_lanes=lanes,
+            pace=pace,
+            metrics=metrics,
+            min_shares=efficient,
+            on_complete=self._complete,
+        )
         self.admission = Admission(
             max_queued_items or QUEUED_BATCHES * max(max_items, *limits.values()),
             self.batcher.backlog_seconds,
@@ -129,45 +149,87 @@ class Engine:
         for callback in self._failure_callbacks:
             callback()
 
-    def decode(self, z: Float32Array, *, timeout_seconds: float) -> Future:
+    def decode(self, z: Rows, *, timeout_seconds: float, finish: Step | None = None) -> Future:
         """Decode latents, float32 (N, D), to images, uint8 (N, H, W, C).
 
         Cancelling the future drops what the device has not come to. The caller holds places for the items;
         see admission.
 
+        Args:
+            z: The latents, or steps that give them.
+            timeout_seconds: For all of it.
+            finish: Given the inputs and the outputs, makes the answer.
+
         Raises:
             NotReady: The engine was stopped; at once.
             DeadlineExceeded: The device did not come to it within `timeout_seconds`; when awaited.
-            InferenceFailed: The device failed; when awaited.
+            InferenceFailed: The device failed; when awaited. What steps raise, too.
         """
-        return self._run(Operation.DECODE, z, timeout_seconds)
+        return self._run(Operation.DECODE, z, timeout_seconds, finish)
 
-    def encode(self, images: UInt8Array, *, timeout_seconds: float) -> Future:
-        """Encode images, uint8 (N, H, W, C), to mu and log_var, float32 (N, D); raises as decode does."""
-        return self._run(Operation.ENCODE, images, timeout_seconds)
+    def encode(self, images: Rows, *, timeout_seconds: float, finish: Step | None = None) -> Future:
+        """Encode images, uint8 (N, H, W, C), to mu and log_var, float32 (N, D); see decode."""
+        return self._run(Operation.ENCODE, images, timeout_seconds, finish)
 
-    def reconstruct(self, images: UInt8Array, *, timeout_seconds: float) -> Future:
-        """Encode images and decode their mu: images, mu, log_var; raises as decode does."""
-        return self._run(Operation.RECONSTRUCT, images, timeout_seconds)
+    def reconstruct(self, images: Rows, *, timeout_seconds: float, finish: Step | None = None) -> Future:
+        """Encode images and decode their mu: images, mu, log_var; see decode."""
+        return self._run(Operation.RECONSTRUCT, images, timeout_seconds, finish)
 
-    def score(self, images: UInt8Array, *, timeout_seconds: float) -> Future:
-        """Measure images: distortion, mse, mu, log_var; raises as decode does. Not every model can."""
-        return self._run(Operation.SCORE, images, timeout_seconds)
+    def score(self, images: Rows, *, timeout_seconds: float, finish: Step | None = None) -> Future:
+        """Measure images: distortion, mse, mu, log_var; see decode. Not every model can."""
+        return self._run(Operation.SCORE, images, timeout_seconds, finish)
 
-    def _run(self, operation: Operation, inputs: Array, timeout_seconds: float) -> Future:
+    async def do(self, step: Step) -> tuple[Any, float]:
+        """Do a step that is not part of a job: what it gave, and the seconds from asking to having it.
+
+        Raises:
+            NotReady: The engine was stopped.
+        """
+        loop = asyncio.get_running_loop()
+        started = time.perf_counter()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._post(resolving(future, loop, step), step.is_short)
+        answer = await future
+        return answer, time.perf_counter() - started
+
+    def _run(self, operation: Operation, rows: Rows, timeout_seconds: float, finish: Step | None) -> Future:
         loop = asyncio.get_running_loop()
         now = time.perf_counter()
-        job = Job(operation, inputs, loop.create_future(), loop, now + timeout_seconds, now)
-        self.batcher.submit(job)
+        job = Job(operation, NO_ROWS, loop.create_future(), loop, now + timeout_seconds, now, finish)
+        if isinstance(rows, np.ndarray):
+            job.inputs = rows
+            self.batcher.submit(job)
+        else:
+            making = Making(job, rows, submit=self.batcher.submit, post=self._post)
+            making.start(self._codecs.num_threads)
         # The batcher looks at deadlines when it forms a batch; this answers even while the device hangs.
         expiry = loop.call_later(timeout_seconds, _expire, job)
         job.future.add_done_callback(lambda _: self._settle(job, expiry))
         return job.future
 
+    def _post(self, task: Task, is_short: bool) -> None:
+        if is_short and self._does_steps:
+            self.batcher.put(task)
+        else:
+            self._codecs.put(task)
+
+    def _complete(self, results: Sequence[tuple[Job, Result]]) -> None:
+        """Resolve jobs that are done: here where their last step is short, else by a codec thread."""
+        now = time.perf_counter()
+        here: list[tuple[Job, Result]] = []
+        for job, result in results:
+            if job.finish is None or (job.finish.is_short and self._does_steps):
+                here.append((job, result))
+            else:
+                self._codecs.put(Task(partial(_finish, job, result, now), partial(_refuse, job)))
+        resolve([(job, job.finished(result, now)) for job, result in here])
+
     def _settle(self, job: Job, expiry: asyncio.TimerHandle) -> None:
         expiry.cancel()
         if job.num_waiting:  # it was cancelled, or its deadline passed
             self.batcher.withdraw(job)
+        elif job.inputs is NO_ROWS and job.future.cancelled():
+            self._metrics.job_cancelled("queued")
 
 
 def _expire(job: Job) -> None:
@@ -175,15 +237,9 @@ def _expire(job: Job) -> None:
         job.future.set_exception(DeadlineExceeded("the deadline passed before the device had answered"))
 
 
-def available_cores() -> int:
-    """The cores that this process may really use: its affinity, less a cgroup's quota."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, _quota_cores()))
+def _finish(job: Job, result: Result, since_seconds: float) -> None:
+    resolve([(job, job.finished(result, since_seconds))])
 
 
-def _quota_cores() -> int:
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return os.cpu_count() or 1
-    return os.cpu_count() or 1 if quota == "max" else max(1, round(int(quota) / int(period)))
+def _refuse(job: Job, error: Exception) -> None:
+    resolve([(job, error)])

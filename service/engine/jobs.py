@@ -2,24 +2,41 @@
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
+from service.engine.steps import Step
 from service.vae.operations import Array, Arrays, Operation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
-    """What a job gives back: the arrays of its operation, one row an item, and where the time went."""
+    """What a job gives back, and where the time went.
+
+    Attributes:
+        outputs: The arrays of its operation, one row an item.
+        queue_seconds: From when its inputs were there to its first batch.
+        device_seconds: From there to the end of its last batch.
+        prepare_seconds: From its request to its inputs, where steps had to make them.
+        finish_seconds: From its last batch to its answer.
+        answer: What its last step made of it, None where it has none.
+    """
 
     outputs: Arrays
     queue_seconds: float
     device_seconds: float
+    prepare_seconds: float = 0.0
+    finish_seconds: float = 0.0
+    answer: Any = None
 
 
-Outcome = Result | Exception
+Outcome = Result | BaseException
+# The inputs of a job that are still to be made.
+NO_ROWS: Array = np.empty(0)
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -32,7 +49,9 @@ class Job:
         future: Resolved exactly once, on `loop`.
         loop: The event loop that the future belongs to.
         deadline_seconds: On the batcher's clock; after it the job is not started any more.
-        arrived_seconds: On the batcher's clock.
+        arrived_seconds: On the batcher's clock; when its inputs were there.
+        finish: Makes an answer of its inputs and its outputs.
+        prepare_seconds: What making its inputs took.
         num_taken: Items that have joined a batch.
         num_done: Items whose results are in `outputs`.
         started_seconds: When the first item joined a batch.
@@ -44,6 +63,8 @@ class Job:
     loop: asyncio.AbstractEventLoop
     deadline_seconds: float
     arrived_seconds: float
+    finish: Step | None = None
+    prepare_seconds: float = 0.0
     num_taken: int = 0
     num_done: int = 0
     started_seconds: float = 0.0
@@ -71,7 +92,24 @@ class Job:
             tuple(self.outputs),
             queue_seconds=self.started_seconds - self.arrived_seconds,
             device_seconds=now_seconds - self.started_seconds,
+            prepare_seconds=self.prepare_seconds,
         )
+
+    def finished(self, result: Result, since_seconds: float) -> Outcome:
+        """A result with its answer, or what making that raised.
+
+        Args:
+            result: As `result` gives it.
+            since_seconds: When that was, by time.perf_counter.
+        """
+        if self.finish is None or self.is_abandoned:
+            return result
+        try:
+            answer = self.finish.function(self.inputs, result.outputs)
+        except BaseException as error:
+            return error
+        seconds = time.perf_counter() - since_seconds
+        return dataclasses.replace(result, answer=answer, finish_seconds=seconds)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import torch
 
 from service.engine.batcher import Batcher
 from service.engine.jobs import Batch
+from service.engine.steps import Task
 from service.metrics import Metrics
 from service.vae.faults import Fault, fault_of
 from service.vae.operations import Arrays
@@ -72,6 +73,10 @@ class Lane:
         while True:
             # What failed is run again once nothing is in flight.
             batch = None if self._failed else self._batcher.take(wait=not self._launched)
+            if isinstance(batch, Task):
+                batch.run()
+                del batch  # while it sleeps, it holds on to no picture
+                continue
             if batch is not None:
                 self._launch(batch)
             elif not self._launched and not self._failed:

@@ -57,7 +57,47 @@ class ImageLimits:
     max_decode_bytes: int
 
 
-def decode_image(
+@dataclasses.dataclass(frozen=True)
+class CheckedImage:
+    """An uploaded file whose header was read and is within the limits; its pixels are still to be decoded.
+
+    Attributes:
+        kind: A format, as Pillow names it.
+        parts: Of the file.
+        shrink: How many times smaller it is decoded.
+        box: Left, top, right, bottom of what the network is shown, in the whole picture upright.
+        image_shape: (C, H, W) of the network.
+        param: The field to name in errors.
+    """
+
+    kind: str
+    parts: Parts
+    shrink: int
+    box: Box
+    image_shape: tuple[int, int, int]
+    param: str | None
+
+    @property
+    def decode_bytes(self) -> int:
+        """What decoding may take, beside copies of the file."""
+        return _decode_bytes(self.parts, self.shrink)
+
+    def pixels(self) -> UInt8Array:
+        """Decode it and prepare it as training did: uint8 (H, W, C), contiguous.
+
+        The pixels are those of service.preparation, but for a JPEG with many times the pixels needed, which
+        is shrunk while it is decoded: those may differ by 3 levels.
+
+        Raises:
+            BadImage: Damaged.
+        """
+        try:
+            return _decode(self.parts, self.kind, self.shrink, self.box, self.image_shape)
+        except DECODE_ERRORS as error:
+            raise _damaged(error, self.param) from None
+
+
+def check_image(
     content: bytes,
     preprocessing: Preprocessing,
     image_shape: tuple[int, int, int],
@@ -65,11 +105,8 @@ def decode_image(
     limits: ImageLimits,
     media_type: str | None,
     param: str | None = None,
-) -> UInt8Array:
-    """Decode one uploaded file and prepare it as training did; the first frame of an animation is taken.
-
-    The pixels are those of service.preparation, but for a JPEG with many times the pixels needed, which
-    is shrunk while it is decoded: those may differ by 3 levels.
+) -> CheckedImage:
+    """Read the header of one uploaded file; of an animation the first frame is taken.
 
     Args:
         content: A PNG, JPEG, WebP or BMP file.
@@ -78,9 +115,6 @@ def decode_image(
         limits: Of the image.
         media_type: What the caller says it is, a key of FORMATS; None where nothing was said.
         param: The field to name in errors.
-
-    Returns:
-        uint8 (H, W, C), contiguous.
 
     Raises:
         BadImage: Not a picture, damaged, or of another format than `media_type`.
@@ -92,9 +126,25 @@ def decode_image(
         box = crop_box(upright_size(parts.size, parts.orientation), preprocessing)
         shrink = _shrink(box, image_shape) if kind == "JPEG" else 1
         _check_size(parts, shrink, limits, param)
-        return _decode(parts, kind, shrink, box, image_shape)
     except DECODE_ERRORS as error:
-        raise BadImage(f"the image is damaged: {_first_line(error)}", param=param) from None
+        raise _damaged(error, param) from None
+    return CheckedImage(kind, parts, shrink, box, image_shape, param)
+
+
+def decode_image(
+    content: bytes,
+    preprocessing: Preprocessing,
+    image_shape: tuple[int, int, int],
+    *,
+    limits: ImageLimits,
+    media_type: str | None,
+    param: str | None = None,
+) -> UInt8Array:
+    """Check one uploaded file and decode it: uint8 (H, W, C); see check_image and CheckedImage.pixels."""
+    checked = check_image(
+        content, preprocessing, image_shape, limits=limits, media_type=media_type, param=param
+    )
+    return checked.pixels()
 
 
 def prepare_pixels(
@@ -172,7 +222,7 @@ def _check_size(parts: Parts, shrink: int, limits: ImageLimits, param: str | Non
     width, height = parts.size
     if min(parts.size) < 1:
         raise Damaged(f"it is {width}x{height} pixels")
-    decode_bytes = parts.extra_bytes + math.ceil(width / shrink) * math.ceil(height / shrink) * PIXEL_BYTES
+    decode_bytes = _decode_bytes(parts, shrink)
     if max(parts.size) > limits.max_side:
         problem = f"the image is {width}x{height} pixels, at most {limits.max_side} a side are allowed"
     elif width * height > limits.max_pixels:
@@ -184,6 +234,11 @@ def _check_size(parts: Parts, shrink: int, limits: ImageLimits, param: str | Non
     else:
         return
     raise TooLarge(problem, param=param)
+
+
+def _decode_bytes(parts: Parts, shrink: int) -> int:
+    width, height = parts.size
+    return parts.extra_bytes + math.ceil(width / shrink) * math.ceil(height / shrink) * PIXEL_BYTES
 
 
 def _decode(parts: Parts, kind: str, shrink: int, box: Box, image_shape: tuple[int, int, int]) -> UInt8Array:
@@ -205,6 +260,10 @@ def _shrink(box: Box, image_shape: tuple[int, int, int]) -> int:
     left, top, right, bottom = box
     spare = min((right - left) / width, (bottom - top) / height) / MIN_SPARE_PIXELS
     return next((shrink for shrink in SHRINKS if shrink <= spare), 1)
+
+
+def _damaged(error: BaseException, param: str | None) -> BadImage:
+    return BadImage(f"the image is damaged: {_first_line(error)}", param=param)
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,35 +1,37 @@
 """Arrays to the body of an answer: JSON, and after it the bytes of those tensors that come so."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
 from service.api.protocol.inference import DTYPES, Inference
-from service.api.protocol.schemas import TensorMetadata
+from service.api.protocol.schemas import OUTPUTS, TensorMetadata
 from service.errors import InferenceFailed
+from service.vae.operations import Array, Arrays
 from service.vae.runtime import Runtime
 
 
 def render(
     runtime: Runtime,
     asked: Inference,
-    results: Mapping[str, npt.NDArray[Any]],
     known: Mapping[str, TensorMetadata],
+    _: Array,
+    outputs: Arrays,
 ) -> tuple[bytes, int | None]:
     """The body, and the length of its JSON where bytes follow it.
 
     Args:
         runtime: The model that answered.
         asked: What is to be answered.
-        results: Arrays by the names of tensors.
         known: The tensors of the model.
+        _: The inputs of the job.
+        outputs: What the job gave.
 
     Raises:
         InferenceFailed: The network gave what is not a number, for which JSON has no word.
     """
+    results = dict(zip(OUTPUTS[asked.name], outputs, strict=True))
     described, tails = [], []
     for name, as_bytes in asked.outputs:
         datatype, values = known[name].datatype, results[name]

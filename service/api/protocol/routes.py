@@ -1,5 +1,6 @@
 """Metadata, readiness and inference, for all models and versions."""
 
+import dataclasses
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -32,8 +33,9 @@ from service.api.protocol.schemas import (
 )
 from service.api.service import service_of
 from service.api.tracing import record_stage
-from service.api.work import answer, result_of
+from service.api.work import MAX_SHORT_FILE_BYTES, MAX_SHORT_ROWS, answer, result_of
 from service.engine.engine import Engine
+from service.engine.steps import Step
 from service.errors import ModelNotFound, UnsupportedMediaType
 from service.vae.operations import Operation
 
@@ -98,20 +100,21 @@ async def infer(request: Request) -> Response:
     with _model(request) as model:
         known = tensors(model.runtime.metadata)
         read = partial(read_inference, content, json_length, known, service.limits.max_images)
-        asked, read_seconds = await service.codecs.run("decode_image", read)
+        asked, read_seconds = await model.do(Step(read, is_short=len(content) <= MAX_SHORT_FILE_BYTES))
+        service.metrics.codec_finished("decode_image", read_seconds)
         record_stage("decode_image", read_seconds)
         operation, run = (
             (Operation.DECODE, model.decode) if asked.name == Z else (Operation.ENCODE, model.encode)
         )
         request.scope["operation"] = operation
         with service.places(request, model, len(asked.rows)):
-            work = run(asked.rows, timeout_seconds=service.timeout_seconds(request))
+            is_short = len(asked.rows) <= MAX_SHORT_ROWS
+            write = Step(partial(render, model.runtime, asked, known), is_short)
+            work = run(asked.rows, timeout_seconds=service.timeout_seconds(request), finish=write)
             result = await result_of(request, work)
-            results = dict(zip(OUTPUTS[asked.name], result.outputs, strict=True))
-            write = partial(render, model.runtime, asked, results, known)
-            (body, length), write_seconds = await service.codecs.run("encode_image", write)
-            record_stage("encode_image", write_seconds)
-    return _tensors(answer(request, body, Form.JSON, result, read_seconds + write_seconds), length)
+    result = dataclasses.replace(result, prepare_seconds=read_seconds)
+    body, length = result.answer
+    return _tensors(answer(request, body, Form.JSON, result), length)
 
 
 def _tensors(reply: Response, json_length: int | None) -> Response:

@@ -1,4 +1,4 @@
-"""Beyond capacity: refused before any work, and bounded wherever the work waits, codecs included."""
+"""Beyond capacity: refused before any work, and bounded wherever the work waits, its steps included."""
 
 import asyncio
 import threading
@@ -8,6 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.engine.engine import Engine
+from service.engine.steps import Step
 from tests.conftest import RunningApp
 from tests.pictures import file_of, noise, picture
 from tests.scrape import samples
@@ -16,26 +18,23 @@ from tests.service.api.problems import assert_problem
 pytestmark = pytest.mark.anyio
 
 FILE = file_of(picture(noise(8, 8, 3)))
+ONE_THREAD = {"device_threads": 1, "codec_threads": 1}
 UPLOADS = [{"files": [("image", FILE)] * num} for num in (1, 2)]
 
 
-class BusyCodecs:
-    """Holds every codec thread of an app up, until it is left."""
+class Busy:
+    """Holds the only thread up that does an app's short steps, until it is left."""
 
-    def __init__(self, app: FastAPI, num_threads: int) -> None:
-        self._codecs = app.state.service.codecs
-        self._num_threads = num_threads
+    def __init__(self, app: FastAPI) -> None:
+        self._engine: Engine = app.state.service.models.default
         self._may_go_on = threading.Event()
 
     async def __aenter__(self) -> None:
-        self._held = [
-            asyncio.create_task(self._codecs.run("encode_image", self._may_go_on.wait))
-            for _ in range(self._num_threads)
-        ]
+        self._held = asyncio.create_task(self._engine.do(Step(self._may_go_on.wait, is_short=True)))
 
     async def __aexit__(self, *_: object) -> None:
         self._may_go_on.set()
-        await asyncio.gather(*self._held)
+        await self._held
 
 
 async def admitted(client: httpx.AsyncClient) -> float:
@@ -52,11 +51,11 @@ async def until_admitted(client: httpx.AsyncClient, num_items: int) -> None:
     ("path", "request_of_one"),
     [("/sample", {"json": {}}), ("/decode", {"json": {"z": [[0] * 4]}}), ("/reconstruct", UPLOADS[0])],
 )
-async def test_what_waits_for_the_codecs_holds_its_places(
+async def test_what_waits_for_a_step_holds_its_places(
     running_app: RunningApp, path: str, request_of_one: dict[str, object]
 ) -> None:
-    async with running_app(max_queued_items=3, codec_threads=1) as (app, client):
-        async with BusyCodecs(app, 1):
+    async with running_app(max_queued_items=3, **ONE_THREAD) as (app, client):
+        async with Busy(app):
             waiting = [asyncio.create_task(client.post(path, **request_of_one)) for _ in range(3)]
             await until_admitted(client, 3)
             answer = await client.post(path, **request_of_one)
@@ -79,8 +78,8 @@ async def test_what_waits_for_the_codecs_holds_its_places(
 async def test_what_is_too_much_is_refused_while_less_still_fits(
     running_app: RunningApp, path: str, one: dict[str, object], two: dict[str, object]
 ) -> None:
-    async with running_app(max_queued_items=3, codec_threads=1) as (app, client):
-        async with BusyCodecs(app, 1):
+    async with running_app(max_queued_items=3, **ONE_THREAD) as (app, client):
+        async with Busy(app):
             first = asyncio.create_task(client.post("/sample", json={"n": 2}))
             await until_admitted(client, 2)
             assert_problem(await client.post(path, **two), 429, words="2 of 3 places are taken, 2 more")
@@ -91,8 +90,8 @@ async def test_what_is_too_much_is_refused_while_less_still_fits(
 
 @pytest.mark.parametrize("path", ["/sample", "/decode", "/encode", "/reconstruct"])
 async def test_a_full_service_refuses_before_it_reads_the_body(running_app: RunningApp, path: str) -> None:
-    async with running_app(max_queued_items=1, codec_threads=1) as (app, client):
-        async with BusyCodecs(app, 1):
+    async with running_app(max_queued_items=1, **ONE_THREAD) as (app, client):
+        async with Busy(app):
             first = asyncio.create_task(client.post("/sample", json={}))
             await until_admitted(client, 1)
             assert await status_without_a_body(app, path) == 429

@@ -1,5 +1,6 @@
 """What a browser is told when a page of another origin calls (the CORS protocol of the Fetch standard)."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 
 import httpx
@@ -110,7 +111,7 @@ async def test_the_page_may_read_a_fault_of_ours(running_app: RunningApp, path: 
 
     async with running_app(cors_origins=PAGE) as (app, client):
         app.add_route("/fault", fault, methods=["POST"])
-        app.state.service.codecs.close()  # nobody is left to make the PNG of a sample
+        app.state.service = dataclasses.replace(app.state.service, sample_request=None)  # a fault of ours
         answer = await client.post(path, headers={"origin": PAGE}, json={})
         assert_problem(answer, 500)
         assert answer.headers["access-control-allow-origin"] == PAGE

@@ -11,6 +11,7 @@ from service.engine.batcher import Batcher
 from service.engine.device import Device
 from service.engine.jobs import Batch, Job, Result
 from service.engine.pace import Pace
+from service.engine.steps import Task
 from service.metrics import Metrics
 from service.vae.operations import Array, Arrays, Operation
 
@@ -219,3 +220,28 @@ async def outcome(job: Job) -> Result | BaseException:
     """What a job was resolved with."""
     (only,) = await asyncio.wait_for(asyncio.gather(job.future, return_exceptions=True), LONG_SECONDS)
     return only
+
+
+class Recorder:
+    """Makes tasks, and remembers which were done and which were refused, with what."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+        self.refused: list[Exception] = []
+        self._changed = threading.Condition()
+
+    def task(self, number: int, *, arrived: float = 100.0, first: Callable[[], object] = int) -> Task:
+        """A task of a number, which does something else first."""
+
+        def run() -> None:
+            first()
+            with self._changed:
+                self.done.append(number)
+                self._changed.notify_all()
+
+        return Task(run, self.refused.append, arrived)
+
+    def wait(self, num_done: int) -> None:
+        """Until so many are done."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.done) >= num_done, LONG_SECONDS)

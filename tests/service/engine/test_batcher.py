@@ -2,19 +2,22 @@
 
 import threading
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine.batcher import OLDEST_SHARE, Batcher
+from service.engine.batcher import Batcher
 from service.engine.jobs import Batch, Job, Result
+from service.engine.shares import OLDEST_SHARE
+from service.engine.steps import Task
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady
 from service.metrics import Metrics
 from service.vae.operations import Operation
 from tests.scrape import samples
-from tests.service.engine.fakes import Clock, ClosedLoop, answers, items_of, make_batcher, make_job
+from tests.service.engine.fakes import Clock, ClosedLoop, Recorder, answers, items_of, make_batcher, make_job
 
 JOIN_SECONDS = 30
 
@@ -402,3 +405,76 @@ def test_halves_cut_a_slice_in_the_middle_and_keep_the_order() -> None:
         batcher.finish(half, answers(half))
     assert_answered(first)
     assert_answered(second)
+
+
+def test_a_task_that_came_before_a_job_is_done_before_its_batch() -> None:
+    batcher, seen = make_batcher(), Recorder()
+    batcher.put(seen.task(1, arrived=1))
+    submit(batcher, [make_job(1, arrived=2)])
+    batcher.put(seen.task(3, arrived=3))
+    first, second, third = [batcher.take(wait=False) for _ in range(3)]
+    assert isinstance(first, Task)
+    assert isinstance(second, Batch)
+    assert isinstance(third, Task)
+    first.run()
+    third.run()
+    assert seen.done == [1, 3]
+    assert batcher.take(wait=False) is None
+
+
+def test_jobs_whose_inputs_are_made_meanwhile_share_a_batch() -> None:
+    clock = Clock()
+    batcher, made = make_batcher(clock), []
+
+    def make(number: int) -> None:
+        clock.now += 1
+        made.append(make_job(1, first=number, arrived=clock.now))
+        batcher.submit(made[-1])
+
+    seen = Recorder()
+    for number in range(4):
+        batcher.put(seen.task(number, arrived=clock.now, first=partial(make, number)))
+    work = [batcher.take(wait=False)]
+    while isinstance(work[-1], Task):
+        work[-1].run()
+        work.append(batcher.take(wait=False))
+    assert [piece.job for piece in work[-1].slices] == made
+    assert len(made) == 4
+
+
+def test_a_task_is_given_out_though_every_job_before_it_is_gone() -> None:
+    batcher, seen, job = make_batcher(), Recorder(), make_job(1, arrived=1)
+    batcher.submit(job)
+    batcher.put(seen.task(2, arrived=2))
+    job.future.cancel()
+    assert isinstance(batcher.take(wait=False), Task)
+
+
+def test_a_thread_that_sleeps_wakes_for_a_task() -> None:
+    batcher, seen = make_batcher(), Recorder()
+    taken: list[object] = []
+    sleeper = threading.Thread(target=lambda: taken.append(batcher.take()))
+    sleeper.start()
+    batcher.put(seen.task(1))
+    sleeper.join(JOIN_SECONDS)
+    assert isinstance(taken[0], Task)
+
+
+def test_a_closed_batcher_still_gives_out_its_tasks_and_refuses_new_ones() -> None:
+    batcher, seen = make_batcher(), Recorder()
+    batcher.put(seen.task(1))
+    batcher.close("over")
+    batcher.put(seen.task(2))
+    assert isinstance(batcher.take(), Task)
+    assert batcher.take() is None
+    (refused,) = seen.refused
+    assert str(refused) == "over"
+
+
+def test_aborting_refuses_the_tasks_that_wait() -> None:
+    batcher, seen = make_batcher(), Recorder()
+    for number in range(3):
+        batcher.put(seen.task(number))
+    batcher.abort("gone")
+    assert [str(error) for error in seen.refused] == ["gone"] * 3
+    assert batcher.take() is None

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from service import checkpoint
-from service.engine.engine import QUEUED_BATCHES, Engine, available_cores
+from service.engine.codecs import Codecs
+from service.engine.cores import available_cores
+from service.engine.engine import QUEUED_BATCHES, Engine
 from service.errors import DeadlineExceeded, NotReady
 from service.metrics import Metrics
 from service.vae.noise import draw_noise
@@ -33,12 +35,14 @@ def runtime(tiny_checkpoint: Path, device: torch.device) -> Runtime:
 def make_engine(runtime: Runtime) -> Iterator[MakeEngine]:
     """An engine that is stopped when the test ends."""
     engines = []
+    codecs = Codecs(2)
 
     def make(
         metrics: Metrics | None = None, *, max_items: int = 64, max_queued_items: int | None = None
     ) -> Engine:
         engine = Engine(
             runtime,
+            codecs,
             metrics or Metrics(),
             max_items=max_items,
             max_queued_items=max_queued_items,
@@ -51,6 +55,7 @@ def make_engine(runtime: Runtime) -> Iterator[MakeEngine]:
     for engine in engines:
         if engine.is_ready:
             engine.stop()
+    codecs.close()
 
 
 @pytest.mark.parametrize("num", [1, 3, 64])

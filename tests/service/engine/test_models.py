@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from service import checkpoint
+from service.engine.codecs import Codecs
 from service.engine.engine import Engine
 from service.engine.models import Models
 from service.errors import ModelNotFound
@@ -37,7 +38,7 @@ def make_engine(tmp_path: Path, device: torch.device, metrics: Metrics) -> Itera
     def make(name: str, elbo: float = -1.0) -> Engine:
         path = tiny_vae.save(tmp_path / f"{len(engines)}.pt", name=name, quality={"elbo": elbo})
         runtime = Runtime(checkpoint.load(path), device, precision=Precision.FLOAT32, max_batch_size=4)
-        engines.append(Engine(runtime, metrics, max_items=8, num_lanes=1))
+        engines.append(Engine(runtime, Codecs(1), metrics, max_items=8, num_lanes=1))
         return engines[-1]
 
     yield make

@@ -9,6 +9,7 @@ import torch
 
 from service import checkpoint
 from service.app import build_engine
+from service.engine.codecs import Codecs
 from service.engine.engine import Engine
 from service.engine.reloader import Reloader
 from service.errors import InvalidCheckpoint
@@ -25,7 +26,7 @@ class Rig:
         settings = Settings(checkpoint=source, device=str(device), precision="float32", max_batch_size=1)
         self._metrics = Metrics()
         self.reloader = Reloader(
-            source, partial(build_engine, settings, self._metrics), self._metrics, watch_seconds=0
+            source, partial(build_engine, settings, Codecs(1), self._metrics), self._metrics, watch_seconds=0
         )
         self.engines: list[Engine] = []
 
