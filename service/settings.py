@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         ge=1,
         description="Threads for images that take long, and beside CUDA for all; unset, one for each core",
     )
-    png_compression: int = Field(1, ge=0, le=3, description="0 (fast) to 3 (small)")
+    png_compression: int = Field(1, ge=0, le=3, description="0 (fast), or 1 to 3 (small), which are alike")
     keep_alive_seconds: int = Field(
         75, ge=1, description="Idle connections stay open so long: longer than the load balancer keeps them"
     )

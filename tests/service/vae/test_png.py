@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -109,3 +110,14 @@ def read_chunks(file: bytes) -> list[tuple[bytes, bytes]]:
         chunks.append((kind, content))
         offset += 12 + length
     return chunks
+
+
+@pytest.mark.parametrize("compression", range(MAX_COMPRESSION + 1))
+@pytest.mark.parametrize(("side", "channels"), [(4, 3), (8, 1), (8, 3), (28, 1)])
+def test_flat_pictures_are_the_same_bytes_in_every_thread(compression: int, side: int, channels: int) -> None:
+    levels = np.random.default_rng(1).integers(90, 160, (3000, 2, 2, channels), np.uint8)
+    images = levels.repeat(side // 2, axis=1).repeat(side // 2, axis=2)
+    here = encode_png(images, compression=compression)
+    with ThreadPoolExecutor(2) as threads:
+        for there in threads.map(lambda _: encode_png(images, compression=compression), range(2)):
+            assert sum(file != other for file, other in zip(here, there, strict=True)) == 0
