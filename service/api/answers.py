@@ -28,8 +28,6 @@ SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 SCORE_FIGURES = ("elbo", "rate", "distortion", "mse")
 # For each image its figures by name; None where a figure has no finite value.
 Figures = Sequence[Mapping[str, float | None]]
-
-
 # What JSON says of each image beside its file, of the inputs and the outputs of a job.
 Beside = Callable[[Array, Arrays], Sequence[Mapping[str, object]]]
 
@@ -80,7 +78,7 @@ class Rendering:
             "output_format": self.output_format,
             "size": f"{width}x{height}",
             "data": [
-                {"index": index, "b64_json": base64_of(file), **(beside[index] if beside else {})}
+                {"index": index, "b64_json": _base64(file), **(beside[index] if beside else {})}
                 for index, file in enumerate(self._files(pixels))
             ],
         }
@@ -124,7 +122,7 @@ def latents_beside(z: Array, _: Arrays) -> Sequence[Mapping[str, object]]:
 
 def inputs_beside(images: UInt8Array, compression: int) -> Sequence[Mapping[str, object]]:
     """What was encoded, uint8 (N, H, W, C), as PNG."""
-    return [{"input_b64_json": base64_of(file)} for file in encode_png(images, compression=compression)]
+    return [{"input_b64_json": _base64(file)} for file in encode_png(images, compression=compression)]
 
 
 def posteriors(runtime: Runtime, form: Form, _: Array, outputs: Arrays) -> bytes:
@@ -198,7 +196,7 @@ def scores(runtime: Runtime, images: UInt8Array, measured: Arrays) -> bytes:
     return orjson.dumps({**_head(runtime), "data": data})
 
 
-def base64_of(file: bytes) -> orjson.Fragment:
+def _base64(file: bytes) -> orjson.Fragment:
     """A file as a JSON string, which needs no escapes."""
     return orjson.Fragment(b'"' + base64.b64encode(file) + b'"')
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.steps import Step
+from service.engine.steps import Step, settle
 from service.vae.operations import Array, Arrays, Operation
 
 
@@ -174,9 +174,4 @@ def resolve(outcomes: Sequence[tuple[Job, Outcome]]) -> None:
 
 def _set(outcomes: Sequence[tuple[Job, Outcome]]) -> None:
     for job, outcome in outcomes:
-        if job.future.done():
-            continue
-        if isinstance(outcome, Result):
-            job.future.set_result(outcome)
-        else:
-            job.future.set_exception(outcome)
+        settle(job.future, outcome)

@@ -43,25 +43,26 @@ def resolving(future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop, step
     """A task that resolves a future with what a step gives; the step is not begun once that is cancelled."""
 
     def run() -> None:
-        answer, error = None, None
+        outcome = None
         try:
             if not future.cancelled():
-                answer = step.function()
-        except BaseException as raised:
-            error = raised
-        tell(answer, error)
+                outcome = step.function()
+        except BaseException as error:
+            outcome = error
+        tell(outcome)
 
-    def tell(answer: object, error: BaseException | None) -> None:
+    def tell(outcome: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to wait
-            loop.call_soon_threadsafe(_set, future, answer, error)
+            loop.call_soon_threadsafe(settle, future, outcome)
 
-    return Task(run, lambda error: tell(None, error))
+    return Task(run, tell)
 
 
-def _set(future: asyncio.Future[Any], answer: object, error: BaseException | None) -> None:
-    if future.done():  # cancelled meanwhile
+def settle(future: asyncio.Future[Any], outcome: object) -> None:
+    """Resolve a future on its own loop, unless that was done meanwhile; an exception is raised there."""
+    if future.done():
         return
-    if error is None:
-        future.set_result(answer)
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
     else:
-        future.set_exception(error)
+        future.set_result(outcome)

@@ -131,22 +131,6 @@ def check_image(
     return CheckedImage(kind, parts, shrink, box, image_shape, param)
 
 
-def decode_image(
-    content: bytes,
-    preprocessing: Preprocessing,
-    image_shape: tuple[int, int, int],
-    *,
-    limits: ImageLimits,
-    media_type: str | None,
-    param: str | None = None,
-) -> UInt8Array:
-    """Check one uploaded file and decode it: uint8 (H, W, C); see check_image and CheckedImage.pixels."""
-    checked = check_image(
-        content, preprocessing, image_shape, limits=limits, media_type=media_type, param=param
-    )
-    return checked.pixels()
-
-
 def prepare_pixels(
     pixels: UInt8Array,
     preprocessing: Preprocessing,
@@ -155,7 +139,7 @@ def prepare_pixels(
     limits: ImageLimits,
     param: str | None = None,
 ) -> UInt8Array:
-    """Prepare an image that came as an array, as decode_image does one that came as a file.
+    """Prepare an image that came as an array, as CheckedImage.pixels does one that came as a file.
 
     Args:
         pixels: uint8 (H, W, C), C from 1 to 4.

@@ -21,7 +21,7 @@ import torch
 from service import checkpoint
 from service.metadata import Metadata
 from service.scripted import VAEModule, as_vae
-from service.vae.images import ImageLimits, decode_image
+from service.vae.images import ImageLimits, check_image
 from service.vae.noise import draw_noise
 from service.vae.png import encode_png
 from service.vae.precision import Precision, native_precisions
@@ -216,9 +216,10 @@ def _codecs(loaded: checkpoint.Checkpoint, plan: Plan) -> Codecs:
 
 def _decode_image(content: bytes, metadata: Metadata) -> object:
     limits = ImageLimits(max_pixels=10**7, max_side=10**4, max_decode_bytes=10**8)
-    return decode_image(
+    checked = check_image(
         content, metadata.preprocessing, metadata.image_shape, limits=limits, media_type="image/jpeg"
     )
+    return checked.pixels()
 
 
 def _images_json(files: list[bytes]) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from service.metadata import Preprocessing
-from service.vae.images import ImageLimits, decode_image
+from service.vae.images import ImageLimits, check_image
 from tests.pictures import file_of, noise, picture
 from training.data.preparation import prepare
 
@@ -49,7 +49,7 @@ FILES = {
 
 def assert_same(content: bytes, crop: str | int, image_shape: tuple[int, int, int]) -> None:
     preprocessing = Preprocessing(crop=crop)
-    served = decode_image(content, preprocessing, image_shape, limits=LIMITS, media_type=None)
+    served = check_image(content, preprocessing, image_shape, limits=LIMITS, media_type=None).pixels()
     trained = prepare(Image.open(io.BytesIO(content)), preprocessing=preprocessing, image_shape=image_shape)
     np.testing.assert_array_equal(served.transpose(2, 0, 1), trained)
 

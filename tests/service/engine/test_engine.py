@@ -2,20 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from service import checkpoint
 from service.engine.codecs import Codecs
 from service.engine.cores import available_cores
 from service.engine.engine import QUEUED_BATCHES, Engine
 from service.errors import DeadlineExceeded, NotReady
 from service.metrics import Metrics
 from service.vae.noise import draw_noise
-from service.vae.precision import Precision
 from service.vae.runtime import Runtime
 from tests import tiny_vae
 from tests.scrape import samples
@@ -23,12 +19,6 @@ from tests.scrape import samples
 pytestmark = pytest.mark.anyio
 
 MakeEngine = Callable[..., Engine]
-
-
-@pytest.fixture(scope="module")
-def runtime(tiny_checkpoint: Path, device: torch.device) -> Runtime:
-    loaded = checkpoint.load(tiny_checkpoint)
-    return Runtime(loaded, device, precision=Precision.FLOAT32, max_batch_size=4)
 
 
 @pytest.fixture

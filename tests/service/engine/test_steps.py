@@ -4,13 +4,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from service import checkpoint
 from service.engine.codecs import Codecs
 from service.engine.engine import Engine
 from service.engine.steps import Step
@@ -18,7 +16,6 @@ from service.errors import BadImage, DeadlineExceeded, InferenceFailed, NotReady
 from service.metrics import Metrics
 from service.vae.noise import draw_noise
 from service.vae.operations import Array, Arrays
-from service.vae.precision import Precision
 from service.vae.runtime import Runtime
 from tests import tiny_vae
 
@@ -27,12 +24,6 @@ pytestmark = pytest.mark.anyio
 Z = draw_noise(3, 6, 4)
 # What does short steps on the CPU, and long ones; beside a CUDA device all are long.
 THREADS = {True: "device-", False: "codec-"}
-
-
-@pytest.fixture(scope="module")
-def runtime(tiny_checkpoint: Path, device: torch.device) -> Runtime:
-    loaded = checkpoint.load(tiny_checkpoint)
-    return Runtime(loaded, device, precision=Precision.FLOAT32, max_batch_size=4)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 
 from service.metadata import Preprocessing
-from service.vae.images import ImageLimits, decode_image
+from service.vae.images import ImageLimits, check_image
 
 WHOLE = Preprocessing(crop="none")
 SQUARE = Preprocessing(crop="square")
@@ -22,4 +22,5 @@ def decode(
 ) -> np.ndarray:
     """The input that a file becomes: uint8 (H, W, C) for a network of shape (C, H, W)."""
     limits = ImageLimits(max_pixels=max_pixels, max_side=max_side, max_decode_bytes=max_decode_bytes)
-    return decode_image(content, preprocessing, shape, limits=limits, media_type=media_type, param=param)
+    checked = check_image(content, preprocessing, shape, limits=limits, media_type=media_type, param=param)
+    return checked.pixels()
