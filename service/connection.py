@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.api.draws import new_request_id
 from service.api.errors import MEDIA_TYPE, problem_body
 from service.api.middleware import POLICY
+from service.joined import JoinedAnswer
 from service.metrics import OTHER, Metrics
 
 # Beside each byte of a chunked body so many bytes of framing are taken: chunks of a single byte have five.
@@ -102,6 +103,7 @@ class Connection(HttpToolsProtocol):
         self._num_overhead_bytes = 0
         self._check_header()
         super().on_headers_complete()
+        self.cycle.transport = JoinedAnswer(self.cycle)
         self._is_in_body = True
 
     def on_body(self, body: bytes) -> None:

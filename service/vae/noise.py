@@ -9,6 +9,7 @@ Shapes: N images, D latent size.
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
 
 from service.scripted import Float32Array
 
@@ -18,6 +19,17 @@ MAX_SEED = 2**64 - 1
 # The generator's counter counts blocks of so many numbers; each image has a stretch of it to itself.
 BLOCK_SIZE = 4
 BLOCKS_PER_IMAGE = 2**128
+
+
+class Key(ISeedSequence):
+    """A seed as the key of Philox, as it is; without a seed Philox would ask the kernel for one."""
+
+    def __init__(self, seed: int) -> None:
+        self._key = np.array([seed, 0], np.uint64)
+
+    def generate_state(self, n_words: int, dtype: object = np.uint64) -> npt.NDArray[np.uint64]:
+        """The key: two words of 64 bits."""
+        return self._key
 
 
 def draw_noise(seed: int, num: int, latent_dim: int) -> Float32Array:
@@ -54,7 +66,7 @@ def draw_choices(seed: int, num: int, latent_dim: int) -> Float64Array:
 def _draw_uniform(seed: int, num: int, count: int) -> Float64Array:
     """The first numbers of each image's own stream, inside (0, 1): (N, count)."""
     raw = np.empty((num, count), np.uint64)
-    stream = np.random.Philox(key=seed, counter=0)
+    stream = np.random.Philox(Key(seed))  # type: ignore[arg-type]  # any ISeedSequence is taken
     blocks_used = -(-count // BLOCK_SIZE)
     for index in range(num):
         raw[index] = stream.random_raw(count)
