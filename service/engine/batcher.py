@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from service.engine.jobs import Batch, Job, Outcome, Result, Slice, resolve, store
+from service.engine.line import Line
 from service.engine.pace import Pace
-from service.engine.shares import shares_of
 from service.engine.steps import Task
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady
 from service.metrics import Metrics
@@ -58,7 +58,7 @@ class Batcher:
         self._on_complete = on_complete
         self._clock = clock
         self._changed = threading.Condition()
-        self._queues: dict[Operation, list[Job]] = {operation: [] for operation in Operation}
+        self._lines = {operation: Line() for operation in Operation}
         self._tasks: deque[Task] = deque()
         self._taken: set[Batch] = set()
         self._num_waiting = dict.fromkeys(Operation, 0)
@@ -86,7 +86,7 @@ class Batcher:
         with self._changed:
             if self._refusal:
                 raise NotReady(self._refusal)
-            self._queues[job.operation].append(job)
+            self._lines[job.operation].add(job)
             self._count_waiting(job.operation, job.num_items)
             self._changed.notify(-(-job.num_items // self._min_shares[job.operation]))
 
@@ -179,7 +179,7 @@ class Batcher:
         with self._changed:
             self._refusal = reason
             jobs = {piece.job for batch in self._taken for piece in batch.slices}
-            jobs.update(job for queue in self._queues.values() for job in queue)
+            jobs.update(job for line in self._lines.values() for job in line)
             for job in jobs:
                 self._drop(job)
             tasks = list(self._tasks)
@@ -194,41 +194,41 @@ class Batcher:
         """The task that has waited longest, if it came before every job, or is all there is."""
         if not self._tasks:
             return None
-        oldest = min((queue[0].arrived_seconds for queue in self._queues.values() if queue), default=math.inf)
+        oldest = min((line.oldest.arrived_seconds for line in self._lines.values() if line), default=math.inf)
         return self._tasks.popleft() if is_alone or self._tasks[0].arrived_seconds <= oldest else None
 
     def _form(self) -> Batch | None:
-        self._drop_the_late_and_the_gone()
-        waiting = [queue for queue in self._queues.values() if queue]
-        if not waiting:
-            return None
-        queue = min(waiting, key=lambda queue: queue[0].arrived_seconds)
-        operation = queue[0].operation
-        num_items = sum(job.num_waiting for job in queue)
-        # Idle lanes share what there is, so that one request uses the whole machine.
-        share = max(self._min_shares[operation], -(-num_items // max(1, self._num_idle)))
-        limit = min(self._limits[operation], share)
+        """A batch of the operation whose oldest job has waited longest, without the late and the gone."""
         now = self._clock()
-        slices = []
-        for job, num in shares_of(queue, limit):
-            if job.num_taken == 0:
-                job.started_seconds = now
-                self._metrics.job_started(now - job.arrived_seconds)
-            slices.append(Slice(job, job.num_taken, job.num_taken + num))
-            job.num_taken += num
-        self._queues[operation] = [job for job in queue if job.num_waiting]
-        batch = Batch(operation, slices)
-        self._count_waiting(operation, -batch.num_items)
-        return batch
-
-    def _drop_the_late_and_the_gone(self) -> None:
-        now = self._clock()
-        for queue in self._queues.values():
-            for job in [job for job in queue if job.is_abandoned or job.deadline_seconds < now]:
+        while waiting := [line for line in self._lines.values() if line]:
+            line = min(waiting, key=lambda line: line.oldest.arrived_seconds)
+            shares = line.shares(self._room(line.oldest.operation))
+            gone = [job for job, _ in shares if job.is_abandoned or job.deadline_seconds < now]
+            if not gone:
+                return self._batch(line, shares, now)
+            for job in gone:
                 self._drop(job)
                 if not job.is_abandoned:
                     late = now - job.arrived_seconds
                     resolve([(job, DeadlineExceeded(f"the deadline passed after {late:.3f} s in the queue"))])
+        return None
+
+    def _room(self, operation: Operation) -> int:
+        """The items that the next batch may have: idle lanes share, so that one request uses all of them."""
+        share = -(-self._num_waiting[operation] // max(1, self._num_idle))
+        return min(self._limits[operation], max(self._min_shares[operation], share))
+
+    def _batch(self, line: Line, shares: Sequence[tuple[Job, int]], now: float) -> Batch:
+        slices = []
+        for job, num in shares:
+            if job.num_taken == 0:
+                job.started_seconds = now
+                self._metrics.job_started(now - job.arrived_seconds)
+            slices.append(Slice(job, job.num_taken, job.num_taken + num))
+            line.take(job, num)
+        batch = Batch(slices[0].job.operation, slices)
+        self._count_waiting(batch.operation, -batch.num_items)
+        return batch
 
     def _give_back(self, batch: Batch) -> None:
         """Forget a batch that a thread took; a half of one it did not take."""
@@ -238,9 +238,9 @@ class Batcher:
 
     def _drop(self, job: Job) -> None:
         """Forget what waits of a job."""
-        queue = self._queues[job.operation]
-        if job in queue:
-            queue.remove(job)
+        line = self._lines[job.operation]
+        if job in line:
+            line.remove(job)
             self._count_waiting(job.operation, -job.num_waiting)
             if job.future.cancelled():
                 self._metrics.job_cancelled("running" if job.num_taken else "queued")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.engine.batcher import Batcher
 from service.engine.jobs import Batch, Job, Result
-from service.engine.shares import OLDEST_SHARE
+from service.engine.line import OLDEST_SHARE
 from service.engine.steps import Task
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady
 from service.metrics import Metrics
