@@ -6,6 +6,7 @@ python -m service adopt vae.pt --to model.pt
 python -m service openapi --output openapi/openapi.json
 """
 
+import re
 import sys
 
 from pydantic import ValidationError
@@ -41,7 +42,7 @@ def _said(error: Exception) -> str:
             first = error.errors(include_url=False)[0]
             name = str(first["loc"][0])
             setting = f"setting {name} (VAE_{name.upper()} or {flag(name)})"
-            return f"{setting}: {first['msg']}, got {first['input']!r}"
+            return f"{setting} {_plain(first['msg'])}, got {first['input']!r}"
         case ModelNotFound():
             return f"setting default_model (VAE_DEFAULT_MODEL or {flag('default_model')}): {error}"
         case InvalidCheckpoint():
@@ -53,6 +54,13 @@ def _said(error: Exception) -> str:
         case OSError(filename=str() | bytes() as name):
             return f"{name!s}: {error.strerror}"
     return str(error)
+
+
+def _plain(problem: str) -> str:
+    """What pydantic says of a value, as the settings' own checks say it."""
+    plain = problem.partition(", unable to parse")[0].removeprefix("Value error, ")
+    plain = plain.replace("a valid integer", "a whole number").replace("a valid ", "a ")
+    return re.sub(r"^(Input|String) should ", "must ", plain)
 
 
 if __name__ == "__main__":

@@ -62,17 +62,16 @@ class Reloader:
         Raises:
             InvalidCheckpoint: There is none, one cannot be used, or two have the same name.
         """
-        engines: dict[str, Engine] = {}
+        engines = []
         for path in self._paths():
             seen = _signature(path)
             engine = self._built(path)
-            if engine.name in engines:
-                raise InvalidCheckpoint("metadata.name", f"{path}: another file is named {engine.name} too")
-            engines[engine.name] = engine
+            self._check_name(path, engine.runtime.metadata)
+            engines.append(engine)
             self._files[path] = _File(seen, seen, seen, engine.runtime.metadata)
         if not engines:
             raise InvalidCheckpoint("file", f"there is no {PATTERN} in {self._source}{self._deeper()}")
-        return list(engines.values())
+        return engines
 
     def start(self, put: Callable[[Engine], None]) -> None:
         """Begin to watch; `put` is given each new engine, from another thread."""
@@ -135,14 +134,18 @@ class Reloader:
         return engine
 
     def _check_replaces(self, path: Path, new: Metadata) -> None:
+        self._check_name(path, new)
         old = self._files[path].metadata
-        others = [file.metadata for other, file in self._files.items() if other != path]
-        if new.name in [other.name for other in others if other]:
-            raise InvalidCheckpoint("metadata.name", f"another file is named {new.name} too")
         for field in ("name", "image_shape", "latent_dim") if old else ():
             if getattr(new, field) != getattr(old, field):
                 problem = f"{getattr(new, field)}, but callers rely on {getattr(old, field)}, which is served"
                 raise InvalidCheckpoint(f"metadata.{field}", f"{problem}; restart the service to change it")
+
+    def _check_name(self, path: Path, new: Metadata) -> None:
+        for other, file in self._files.items():
+            if other != path and file.metadata and file.metadata.name == new.name:
+                problem = f"{path.name} is named {new.name}, as {other.name} is, and callers ask by the name"
+                raise InvalidCheckpoint("metadata.name", f"{problem}; take one of the two away")
 
     def _paths(self) -> list[Path]:
         return sorted(self._source.glob(PATTERN)) if self._source.is_dir() else [self._source]

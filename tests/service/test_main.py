@@ -73,6 +73,23 @@ def test_a_bad_setting_is_named_as_variable_and_as_flag(
     assert repr(value) in line
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("port", "high", "must be a whole number, got 'high'"),
+        ("port", "99999", "must be less than or equal to 65535, got '99999'"),
+        ("drain_seconds", "long", "must be a number, got 'long'"),
+        ("log_format", "xml", "must be 'auto', 'json' or 'text', got 'xml'"),
+        ("device", "gpu", "must be auto, cpu, cuda or cuda:N, got 'gpu'"),
+    ],
+)
+def test_what_is_wrong_with_a_setting_is_said_in_plain_words(
+    capsys: pytest.CaptureFixture[str], name: str, value: str, problem: str
+) -> None:
+    line = fail(capsys, "serve", f"--{name.replace('_', '-')}", value)
+    assert line.endswith(f") {problem}")
+
+
 def test_a_bad_variable_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAE_PNG_COMPRESSION", "9")
     assert "VAE_PNG_COMPRESSION" in fail(capsys, "openapi")

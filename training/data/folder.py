@@ -12,6 +12,9 @@ from training.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+# With fewer a network learns them by heart, and what validation says hangs on a handful of images.
+FEW_IMAGES = 200
+
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -22,6 +25,10 @@ def load_folder(root: Path, *, config: DataConfig, seed: int) -> ImageSplits:
         DataError: Fewer than two images.
     """
     paths = folder_paths(root, config=config, seed=seed)
+    num_train, num_validation = len(paths["train"]), len(paths["validation"])
+    if num_train + num_validation < FEW_IMAGES:
+        few = f"{num_train} images to train on and {num_validation} to judge by are few"
+        logger.warning("%s: expect them learnt by heart; a thousand is a start", few)
     return ImageSplits(
         read_files(paths["train"][: config.limit], config=config),
         read_files(paths["validation"][: config.limit], config=config),

@@ -159,12 +159,15 @@ def test_each_file_of_a_folder_is_a_model_and_new_ones_are_taken(
     change(tmp_path / "d.pt", name="first")
     assert rig.look(is_asked=True) == []
     assert rig.counted("refused") == 1
+    assert "d.pt is named first, as a.pt is" in caplog.text
 
 
 def test_two_files_of_one_name_are_refused_at_start(tmp_path: Path, device: torch.device) -> None:
     tiny_vae.save(tmp_path / "a.pt")
     tiny_vae.save(tmp_path / "b.pt")
-    with pytest.raises(InvalidCheckpoint, match=r"metadata\.name: .*b\.pt: another file is named tiny too"):
+    with pytest.raises(
+        InvalidCheckpoint, match=r"metadata\.name: b\.pt is named tiny, as a\.pt is.* take one"
+    ):
         Rig(tmp_path, device).reloader.load_all()
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from training.config import Config, load_preset
 from training.data import files, load_splits
 from training.data.files import read_kept
-from training.data.folder import folder_paths
+from training.data.folder import FEW_IMAGES, folder_paths
 from training.errors import DataError
 
 Pixel = tuple[int, int, int]
@@ -171,6 +171,18 @@ def test_a_folder_of_one_picture_says_that_two_are_the_least(tmp_path: Path) -> 
     plain(1).save(tmp_path / "only.png")
     with pytest.raises(DataError, match=r"one image, only\.png: two are the least"):
         load_splits(config(tmp_path))
+
+
+@pytest.mark.parametrize(("num", "are_few"), [(3, True), (FEW_IMAGES - 1, True), (FEW_IMAGES, False)])
+def test_few_pictures_are_called_few(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, num: int, are_few: bool
+) -> None:
+    for number in range(num):
+        plain(number).save(tmp_path / f"{number}.png")
+    with caplog.at_level(logging.WARNING, logger="training"):
+        splits = load_splits(config(tmp_path))
+    said = f"{len(splits.train)} images to train on and {len(splits.validation)} to judge by are few"
+    assert (said in caplog.text) is are_few
 
 
 def test_images_beyond_memory_are_kept_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
