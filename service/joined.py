@@ -16,20 +16,20 @@ class JoinedAnswer(asyncio.Transport):
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         super().__init__()
-        self._cycle = cycle
         self._transport = cycle.transport
         self._head = b""
-        # Nothing follows the head of an answer to HEAD.
-        self._is_before_head = cycle.scope["method"] != "HEAD"
+        # Whose head is still to come; nothing follows that of an answer to HEAD. Let go of as soon as it has
+        # come: the two hold each other.
+        self._cycle = cycle if cycle.scope["method"] != "HEAD" else None
 
     def write(self, data: bytes) -> None:  # type: ignore[override]
         """Write, or keep back; what is written before the answer has started is 100 Continue."""
-        if self._is_before_head and self._cycle.response_started:
-            self._is_before_head = False
+        if self._cycle is not None and self._cycle.response_started:
+            self._cycle = None
             self._head = data
         elif self._head:
-            self._transport.writelines([self._head, data])
-            self._head = b""
+            head, self._head = self._head, b""
+            self._transport.writelines([head, data])
         else:
             self._transport.write(data)
 
@@ -39,6 +39,7 @@ class JoinedAnswer(asyncio.Transport):
 
     def close(self) -> None:
         """Write what was kept back of an answer that came to no body, and close the connection."""
-        if self._head:
-            self._transport.write(self._head)
+        head, self._head = self._head, b""
+        if head and not self._transport.is_closing():
+            self._transport.write(head)
         self._transport.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import lightning
 from torch import Tensor
 
-from training.__main__ import main
+from training.commands import main
 from training.lightning_module import VAETraining
 
 

@@ -3,6 +3,7 @@
 set -eu
 BASE_URL=${BASE_URL:-http://127.0.0.1:8000}
 OUT_DIR=${OUT_DIR:-.}
+mkdir -p "$OUT_DIR"
 part=$OUT_DIR/$$.part
 # An error of the server (22 from curl) is shown; only a whole answer becomes a file.
 trap 'if [ $? -eq 22 ] && [ -f "$part" ]; then cat "$part" >&2; echo >&2; fi; rm -f "$part"' EXIT

@@ -238,7 +238,8 @@ def validated(body_type: type[Body], content: object) -> Body:
     try:
         return body_type.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # Of a field that there is not rather than of one that is missing, which it may have been meant for.
+        first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
         raise _invalid(body_type, first["type"], first["loc"], first["input"]) from None
 
 
@@ -264,6 +265,10 @@ def _invalid(
     if kind == "extra_forbidden":
         return unknown_field(param, [field.alias or name for name, field in body_type.model_fields.items()])
     expected = _expected(_properties(body_type)[param])
+    if kind == "missing":
+        return InvalidValue(
+            f"{param} is missing; it must be {expected}", param=param, code=f"{param}-missing"
+        )
     if kind in ("greater_than_equal", "less_than_equal"):
         expected = expected.partition(" number ")[2]
     return out_of_range(param, expected, found)
@@ -294,6 +299,8 @@ def _expected(schema: dict[str, Any]) -> str:
 
 
 def shown(value: object) -> str:
-    """What was sent, cut short."""
+    """What was sent, in the words of JSON, cut short."""
     text = repr(value)
+    if value is None or isinstance(value, bool):
+        text = "null" if value is None else text.lower()
     return text if len(text) <= 40 else f"{text[:37]}..."

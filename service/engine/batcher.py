@@ -86,6 +86,8 @@ class Batcher:
         with self._changed:
             if self._refusal:
                 raise NotReady(self._refusal)
+            if job.is_abandoned:  # while it was handed over
+                return
             self._lines[job.operation].add(job)
             self._count_waiting(job.operation, job.num_items)
             self._changed.notify(-(-job.num_items // self._min_shares[job.operation]))

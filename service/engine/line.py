@@ -1,5 +1,6 @@
 """The jobs of one operation that wait, and how they share a batch: small ones overtake, and none starves."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from service.engine.jobs import Job
@@ -15,8 +16,9 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self._jobs: dict[Job, None] = {}
-        self._by_size: dict[int, dict[Job, None]] = {}
+        # Not dict, which is slow to find its first key once many have gone from the front.
+        self._jobs: OrderedDict[Job, None] = OrderedDict()
+        self._by_size: dict[int, OrderedDict[Job, None]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._jobs)
@@ -35,7 +37,7 @@ class Line:
     def add(self, job: Job) -> None:
         """Let a job wait."""
         self._jobs[job] = None
-        self._by_size.setdefault(job.num_waiting, {})[job] = None
+        self._join_size(job)
 
     def remove(self, job: Job) -> None:
         """Forget a job that waits."""
@@ -47,7 +49,7 @@ class Line:
         self._leave_size(job)
         job.num_taken += num
         if job.num_waiting:
-            self._by_size.setdefault(job.num_waiting, {})[job] = None
+            self._join_size(job)
         else:
             del self._jobs[job]
 
@@ -73,6 +75,9 @@ class Line:
     def _smallest_first(self) -> Iterator[Job]:
         for size in sorted(self._by_size):
             yield from self._by_size[size]
+
+    def _join_size(self, job: Job) -> None:
+        self._by_size.setdefault(job.num_waiting, OrderedDict())[job] = None
 
     def _leave_size(self, job: Job) -> None:
         of_size = self._by_size[job.num_waiting]

@@ -24,6 +24,8 @@ EFFICIENT = 0.85
 MAX_CHUNKS = 16
 # What a batch costs beside the device: it is formed and handed out, and finds caches full of other things.
 OVERHEAD_SECONDS = 3e-4
+# What it costs to have another thread take a part of one.
+SPLIT_SECONDS = 1e-4
 
 
 def measure(
@@ -69,17 +71,17 @@ def choose(seconds: Mapping[int, float]) -> tuple[int, ...]:
 
     The largest is the smallest size with nearly the best throughput: a larger batch would only wait longer.
     """
-    largest = _smallest_with(GOOD_ENOUGH, seconds)
+    largest = _smallest_with(GOOD_ENOUGH, seconds, OVERHEAD_SECONDS)
     return tuple(sorted(size for size in seconds if size <= largest))
 
 
 def efficient(seconds: Mapping[int, float]) -> int:
     """The size below which work is not spread over idle threads: it would cost more than it saves."""
-    return _smallest_with(EFFICIENT, seconds)
+    return _smallest_with(EFFICIENT, seconds, SPLIT_SECONDS)
 
 
-def _smallest_with(share: float, seconds: Mapping[int, float]) -> int:
-    """The smallest size that has at least a share of the best throughput."""
-    throughput = {size: size / (took + OVERHEAD_SECONDS) for size, took in seconds.items()}
+def _smallest_with(share: float, seconds: Mapping[int, float], more: float) -> int:
+    """The smallest size that has a share of the best throughput at least, each taking some seconds more."""
+    throughput = {size: size / (took + more) for size, took in seconds.items()}
     best = max(throughput.values())
     return min(size for size in seconds if throughput[size] >= share * best)

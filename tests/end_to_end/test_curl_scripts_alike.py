@@ -13,6 +13,8 @@ from threading import Thread
 
 import pytest
 
+from service.settings import Settings
+from tests import tiny_vae
 from tests.curl_scripts import SCRIPTS, SECONDS, RunScript
 from tests.live_server import LiveServer
 
@@ -21,6 +23,7 @@ KEY = "the-key/of+the=tests"
 # How a script that writes files begins: what is refused never becomes a file.
 KEEPS_WHAT_IS_WHOLE = """\
 OUT_DIR=${OUT_DIR:-.}
+mkdir -p "$OUT_DIR"
 part=$OUT_DIR/$$.part
 # An error of the server (22 from curl) is shown; only a whole answer becomes a file.
 trap 'if [ $? -eq 22 ] && [ -f "$part" ]; then cat "$part" >&2; echo >&2; fi; rm -f "$part"' EXIT
@@ -102,6 +105,22 @@ def test_a_refusal_leaves_what_was_written_before(
     monkeypatch.setenv("API_KEY", "not-the-key")
     script_error(script.stem, base_url=locked_url)
     assert contents_of(tmp_path) == before
+
+
+def test_of_several_models_the_latents_are_those_of_the_default_one(
+    run_script: RunScript, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    tiny_vae.save(models / "a.pt")
+    shutil.copy(Settings().checkpoint, models / "b.pt")
+    monkeypatch.setenv("OUT_DIR", "new/folder")
+    with LiveServer("--checkpoint", str(models), "--device", "cpu") as live:
+        for name in ("decode", "decode_npy"):
+            assert run_script(name, base_url=live.url).split() == ["new/folder/decoded.png"]
+        for name in ("infer", "infer_binary"):
+            run_script(name, base_url=live.url)
+    assert (tmp_path / "new/folder/decoded.png").exists()
 
 
 @pytest.mark.parametrize("name", ["decode_npy", "encode_npy", "interpolate_pictures", "reconstruct"])

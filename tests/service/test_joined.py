@@ -1,7 +1,9 @@
 """Head and body of an answer in one packet, whatever else is written before, between and after."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Iterable
 
 import pytest
@@ -22,16 +24,19 @@ class Recorder(asyncio.Transport):
         self.packets: list[bytes] = []
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self.is_closing():  # as uvloop does
+            raise RuntimeError
         self.packets.append(bytes(data))
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        self.packets.append(b"".join(list_of_data))
+        self.write(b"".join(list_of_data))
 
     def is_closing(self) -> bool:
         return self.packets[-1:] == [b"closed"]
 
     def close(self) -> None:
-        self.packets.append(b"closed")
+        if not self.is_closing():
+            self.packets.append(b"closed")
 
 
 def answering(
@@ -120,3 +125,28 @@ async def test_a_head_whose_body_never_comes_is_sent_before_the_connection_is_cl
     cycle, packets = answering()
     await cycle.run_asgi(app)
     assert packets == [b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n", b"closed"]
+
+
+async def test_where_the_connection_was_closed_meanwhile_closing_it_again_raises_nothing() -> None:
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        packets.append(b"closed")
+        await send({"type": "http.response.body", "body": b"body"})
+
+    cycle, packets = answering()
+    await cycle.run_asgi(app)
+    assert packets == [b"closed"]
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
+async def test_an_answer_is_freed_without_the_garbage_collector(method: str) -> None:
+    gc.disable()
+    try:
+        cycle, _ = answering(method)
+        await start(cycle, (b"content-length", b"4"))
+        await go_on(cycle, b"body" if method == "POST" else b"")
+        gone = weakref.ref(cycle)
+        del cycle
+        assert gone() is None
+    finally:
+        gc.enable()

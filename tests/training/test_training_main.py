@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from service.checkpoint import load
-from training.__main__ import main
+from training.commands import main
 
 TINY = ["--set", "data.image_shape=[3,16,16]", "--set", "model.hidden_channels=[4,8]"]
 TINY += ["--limit", "32", "--latent", "2", "--epochs", "1", "--batch-size", "16", "--device", "cpu"]

@@ -53,6 +53,8 @@ async def test_a_sheet_and_a_zip_are_given_too(client: httpx.AsyncClient) -> Non
         ('{"z": null}', 422, "z", "1 to 64 lists of 4 numbers, got nothing"),
         ('{"z": []}', 422, "z", "1 to 64 lists of 4 numbers, got a list of 0"),
         (f'{{"z": {[[0.0] * 4] * 65}}}', 422, "z", "1 to 64 lists of 4 numbers, got a list of 65"),
+        ("{}", 422, "z", "z is missing; it must be a list of lists of numbers"),
+        ('{"latents": [[0, 0, 0, 0]]}', 422, "latents", "there is no field 'latents'; there are .*z, model"),
         ('{"z": [1, 2.5]}', 422, "z[0]", r"4 numbers, got 1; z is a list of latents, \[\[\.\.\.\], "),
         (f'{{"z": {[0.5] * 65}}}', 422, "z[0]", "4 numbers, got 0.5; z is a list of latents"),
         ('{"z": ["abc"]}', 422, "z[0]", "4 numbers, got 'abc'; z is a list of latents"),

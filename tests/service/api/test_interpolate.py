@@ -199,8 +199,8 @@ async def test_one_picture_file_is_no_form_of_body(client: httpx.AsyncClient) ->
 @pytest.mark.parametrize(
     ("body", "status", "param", "words"),
     [
-        ({}, 422, "from", "from must be a whole number or a list of numbers"),
-        ({"from": 1}, 422, "to", "to must be"),
+        ({}, 422, "from", "from is missing; it must be a whole number or a list of numbers"),
+        ({"from": 1}, 422, "to", "to is missing; it must be"),
         (
             {"from": -1, "to": 1},
             422,
@@ -210,9 +210,9 @@ async def test_one_picture_file_is_no_form_of_body(client: httpx.AsyncClient) ->
         ({"from": 1, "to": 2**64}, 422, "to", "a seed between 0 and"),
         ({"from": 1.5, "to": 1}, 422, "from", "got 1.5"),
         ({"from": 1e300, "to": 1}, 422, "from", "a seed between"),
-        ({"from": True, "to": 1}, 422, "from", "got True"),
+        ({"from": True, "to": 1}, 422, "from", "got true"),
         ({"from": "1", "to": 1}, 422, "from", "got '1'"),
-        ({"from": None, "to": 1}, 422, "from", "got None"),
+        ({"from": None, "to": 1}, 422, "from", "got null"),
         ({"from": [0, 0, 0], "to": 1}, 422, "from", "a list of 4 numbers, got a list of 3"),
         ({"from": 1, "to": [[0, 0, 0, 0]]}, 422, "to", "4 numbers, got a list of 1"),
         ({"from": [0, 0, 0, "0"], "to": 1}, 422, "from", "numbers only"),

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from training.__main__ import main
+from training.commands import main
 
 QUICK = ["--importance-samples", "2", "--limit", "8"]
 

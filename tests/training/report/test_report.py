@@ -9,7 +9,7 @@ from PIL import Image
 
 from service.checkpoint import load
 from tests import tiny_vae
-from training.__main__ import main
+from training.commands import main
 from training.config import Config, build_config
 from training.data import load_splits
 from training.errors import ConfigError, DataError, TrainingError

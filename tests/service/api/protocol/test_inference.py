@@ -99,7 +99,7 @@ def changed(values: np.ndarray = Z, **changes: object) -> Mapping[str, object]:
         ({"inputs": [tensor(Z), tensor(PIXELS)]}, "inputs", "at most 1 item"),
         (changed(name="noise"), "inputs[0].name", "'images' or 'z', got 'noise'"),
         (changed(name=None), "inputs[0].name", "Field required"),
-        (changed(shape=[2, True]), "inputs[0].shape[1]", "must be a number, got True"),
+        (changed(shape=[2, True]), "inputs[0].shape[1]", "must be a number, got true"),
         (changed(shape=[2, 4.5]), "inputs[0].shape[1]", "integer"),
         (changed(shape=[-2, 4]), "inputs[0].shape", r"must be \[n, 4\] with n from 1 to 4, got \[-2, 4\]"),
         (changed(shape=[0, 4], data=[]), "inputs[0].shape", "n from 1 to 4"),
@@ -154,7 +154,7 @@ def test_what_is_wrong_is_named(body: object, param: str | None, words: str) -> 
         (31, "right", 0, "inputs[0].parameters.binary_data_size", "must be 32, .*; got 31 and 32 bytes"),
         (None, "right", 4, "inputs[0].parameters.binary_data_size", "must be 32, .*; got 32 and 28 bytes"),
         ("32", "right", 0, "inputs[0].parameters.binary_data_size", "got '32' and 32 bytes"),
-        (True, "right", 0, "inputs[0].parameters.binary_data_size", "got True and 32 bytes"),
+        (True, "right", 0, "inputs[0].parameters.binary_data_size", "got true and 32 bytes"),
     ],
 )
 def test_bytes_that_are_not_what_the_json_says_are_refused(
