@@ -15,7 +15,8 @@ from starlette.requests import Request
 from service.api.arrays import read_npy
 from service.api.negotiation import media_type
 from service.api.query import with_query
-from service.api.schemas import DecodeRequest, ImageOptions, out_of_range, shown, validated
+from service.api.schemas import DecodeRequest, ImageOptions
+from service.api.validation import out_of_range, shown, validated
 from service.errors import BadBody, InvalidValue, UnsupportedMediaType
 from service.scripted import Float32Array
 from service.vae.noise import MAX_SEED

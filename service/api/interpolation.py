@@ -17,15 +17,10 @@ from service.api.bodies import end
 from service.api.negotiation import image_form
 from service.api.query import with_query
 from service.api.sampling import chosen_prior, drawn_latents
-from service.api.schemas import (
-    InterpolateOptions,
-    InterpolateRequest,
-    interpolate_bodies,
-    unknown_field,
-    validated,
-)
+from service.api.schemas import InterpolateOptions, InterpolateRequest, interpolate_bodies
 from service.api.service import service_of
 from service.api.uploads import Uploads, read_pair, upload_options
+from service.api.validation import unknown_field, validated
 from service.api.work import image_answer, rendering_step, result_of, upload_steps
 from service.engine.engine import Engine
 from service.engine.jobs import Result

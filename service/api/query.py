@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from service.api.schemas import shown, validated
+from service.api.validation import shown, validated
 from service.errors import InvalidValue
 
 # A number as JSON writes it, of no more digits than the largest seed has.

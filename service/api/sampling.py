@@ -13,8 +13,9 @@ from service.api.caching import cache_control, entity_tag, is_known
 from service.api.draws import new_seed
 from service.api.negotiation import PICTURE_FORMS, Form, image_form
 from service.api.query import query_fields
-from service.api.schemas import Prior, SampleRequest, validated
+from service.api.schemas import Prior, SampleRequest
 from service.api.service import service_of
+from service.api.validation import validated
 from service.api.work import image_answer, rendering_step, result_of
 from service.engine.engine import Engine, Rows
 from service.engine.steps import Step

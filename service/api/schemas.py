@@ -1,8 +1,7 @@
 """Request bodies that are validated field by field, and the shapes of JSON answers for the documents."""
 
 import functools
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -11,11 +10,9 @@ from pydantic import (
     Field,
     SkipValidation,
     StrictBool,
-    ValidationError,
     create_model,
 )
 
-from service.errors import InvalidValue
 from service.interpolation import Mode
 from service.vae.noise import MAX_SEED
 
@@ -35,12 +32,8 @@ OutputFormat = Literal["png", "jpeg", "webp"]
 Prior = Literal["fitted", "standard"]
 FORMAT_DESCRIPTION = "What image files are in JSON, zip and tar, and where `Accept` leaves it open"
 MODEL_DESCRIPTION = "Absent, the default one"
-# JSON Schema's types in words.
-KINDS = {"integer": "a whole number", "number": "a number", "string": "a text", "boolean": "true or false"}
 STEPS_DESCRIPTION = "How many images, both ends among them"
 DEFAULT_STEPS = 8
-
-Body = TypeVar("Body", bound=BaseModel)
 
 
 class _Body(BaseModel):
@@ -225,82 +218,3 @@ def sample_request(max_images: int) -> type[SampleRequest]:
     return create_model(
         "SampleRequest", __base__=SampleRequest, __doc__=SampleRequest.__doc__, n=(Integer, limited)
     )
-
-
-def validated(body_type: type[Body], content: object) -> Body:
-    """Check a parsed JSON object against a body.
-
-    Raises:
-        InvalidValue: Naming the first field that is wrong, its limits, and what was sent.
-    """
-    if not isinstance(content, dict):
-        raise InvalidValue("the body must be a JSON object", code="body-not-an-object")
-    try:
-        return body_type.model_validate(content)
-    except ValidationError as error:
-        # Of a field that there is not rather than of one that is missing, which it may have been meant for.
-        first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
-        raise _invalid(body_type, first["type"], first["loc"], first["input"]) from None
-
-
-def unknown_field(name: str, known: Iterable[str]) -> InvalidValue:
-    """The error for a field that there is not, naming those that there are."""
-    problem = f"there is no field {shown(name)}; there are {', '.join(known)}"
-    return InvalidValue(problem, param=name[:64], code="unknown-field")
-
-
-def out_of_range(param: str, expected: str, found: object) -> InvalidValue:
-    """The error for a value outside its limits, worded the same everywhere."""
-    return InvalidValue(
-        f"{param} must be {expected}, got {shown(found)}",
-        param=param,
-        code=f"{param.replace('_', '-')}-out-of-range",
-    )
-
-
-def _invalid(
-    body_type: type[BaseModel], kind: str, location: tuple[int | str, ...], found: object
-) -> InvalidValue:
-    param = str(location[0])
-    if kind == "extra_forbidden":
-        return unknown_field(param, [field.alias or name for name, field in body_type.model_fields.items()])
-    expected = _expected(_properties(body_type)[param])
-    if kind == "missing":
-        return InvalidValue(
-            f"{param} is missing; it must be {expected}", param=param, code=f"{param}-missing"
-        )
-    if kind in ("greater_than_equal", "less_than_equal"):
-        expected = expected.partition(" number ")[2]
-    return out_of_range(param, expected, found)
-
-
-@functools.cache
-def _properties(body_type: type[BaseModel]) -> Mapping[str, dict[str, Any]]:
-    """The JSON schemas of its fields; making them takes longer than all else that a bad request costs."""
-    properties: dict[str, dict[str, Any]] = body_type.model_json_schema()["properties"]
-    return properties
-
-
-def _expected(schema: dict[str, Any]) -> str:
-    """A field's type and limits in words, from its JSON schema."""
-    if "anyOf" in schema:
-        return " or ".join(_expected(part) for part in schema["anyOf"] if part["type"] != "null")
-    if "enum" in schema:
-        *first, last = map(repr, schema["enum"])
-        return f"{', '.join(first)} or {last}"
-    if schema["type"] == "array":
-        return "a list of lists of numbers" if schema["items"]["type"] == "array" else "a list of numbers"
-    kind = KINDS[schema["type"]]
-    if "minimum" in schema and "maximum" in schema:
-        return f"{kind} between {schema['minimum']} and {schema['maximum']}"
-    if "minimum" in schema:
-        return f"{kind} of at least {schema['minimum']}"
-    return f"{kind} of at most {schema['maxLength']} characters" if "maxLength" in schema else kind
-
-
-def shown(value: object) -> str:
-    """What was sent, in the words of JSON, cut short."""
-    text = repr(value)
-    if value is None or isinstance(value, bool):
-        text = "null" if value is None else text.lower()
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -19,7 +19,7 @@ from service.api.arrays import read_npy
 from service.api.bodies import JSON, NPY, read_json, unsupported
 from service.api.negotiation import media_type
 from service.api.query import parsed, with_query
-from service.api.schemas import Body, shown, validated
+from service.api.validation import Body, shown, validated
 from service.errors import BadBody, InvalidValue
 from service.scripted import UInt8Array
 from service.vae.images import FORMATS

@@ -20,7 +20,7 @@ from service.api.protocol.schemas import (
     InputTensor,
     TensorMetadata,
 )
-from service.api.schemas import shown
+from service.api.validation import shown
 from service.errors import BadBody, InvalidValue
 
 # Of the JSON before the bytes of tensors.

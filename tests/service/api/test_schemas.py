@@ -3,7 +3,8 @@
 import pytest
 
 from service.api.bodies import latents, parse_json
-from service.api.schemas import DecodeRequest, sample_request, validated
+from service.api.schemas import DecodeRequest, sample_request
+from service.api.validation import validated
 from service.errors import BadBody, InvalidValue
 from service.vae.noise import MAX_SEED
 
