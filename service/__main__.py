@@ -42,7 +42,7 @@ def _said(error: Exception) -> str:
             first = error.errors(include_url=False)[0]
             name = str(first["loc"][0])
             setting = f"setting {name} (VAE_{name.upper()} or {flag(name)})"
-            return f"{setting} {_plain(first['msg'])}, got {first['input']!r}"
+            return f"{setting} {_plain(first['msg'])}, got {first['input']!r}{_hint(first['input'])}"
         case ModelNotFound():
             return f"setting default_model (VAE_DEFAULT_MODEL or {flag('default_model')}): {error}"
         case InvalidCheckpoint():
@@ -61,6 +61,13 @@ def _plain(problem: str) -> str:
     plain = problem.partition(", unable to parse")[0].removeprefix("Value error, ")
     plain = plain.replace("a valid integer", "a whole number").replace("a valid ", "a ")
     return re.sub(r"^(Input|String) should ", "must ", plain)
+
+
+def _hint(value: object) -> str:
+    """Where a value comes from that nobody here has set."""
+    if not str(value).startswith("tcp://"):
+        return ""
+    return "; Kubernetes sets it for a Service named vae: give the pod enableServiceLinks: false"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import textwrap
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from training.config import Config, build_config, config_keys, load_preset, preset_names
 from training.data import load_splits
@@ -32,6 +32,19 @@ FLAGS = {
     "devices": "machine.devices",
     "workers": "machine.workers",
 }
+
+EXIT_USAGE = 2
+
+EXAMPLES = """\
+examples:
+  python -m training train --data ~/pictures           a run in runs/folder, exported as runs/folder/model.pt
+  python -m training evaluate runs/folder              what it is worth, into its metadata
+  python -m training report runs/folder                one page of pictures and curves
+  python -m training COMMAND --help                    flags and more examples
+
+exit status: 0 done; 1 what was asked for cannot be done, and one line says why; 2 no such command or flag;
+130 Ctrl-C; 143 stopped by SIGTERM, its state saved
+"""
 
 TRAIN_EXAMPLES = """\
 examples:
@@ -147,12 +160,22 @@ class _PlainLines(logging.Formatter):
         return prefix + record.getMessage()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a call in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the message and where to read on."""
+        self.exit(EXIT_USAGE, f"error: {message}; `{self.prog} --help` has examples\n")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="python -m training",
-        description="Train a variational autoencoder and export it for the service.",
+        description="Train a variational autoencoder, measure it, look at it, and export it for the service.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _add_train(commands.add_parser("train", **_texts("train a network, then export it", _train_examples())))
     _add_export(
         commands.add_parser("export", **_texts("write a run's checkpoint for the service", EXPORT_EXAMPLES))

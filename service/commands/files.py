@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 
 from service import adoption, checkpoint
@@ -9,6 +10,9 @@ from service.adoption.methods import lacks
 from service.app import create_app
 from service.commands.flags import settings_of, told_of
 from service.description import describe
+
+# As json.dumps writes a list of numbers over several lines.
+NUMBERS = re.compile(r"\[\n *([^\[\]{}\"]+?)\n *\]")
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -28,10 +32,16 @@ def inspect(options: argparse.Namespace) -> int:
     }
     if described.metadata is None:
         shown["lacks"] = [checkpoint.METADATA_FILE, checkpoint.GOLDEN_FILE, *lacks(described.methods)]
-    print(json.dumps(shown, indent=2))
+    print(_readable(shown))
     if described.refusal is not None:
         raise described.refusal
     return 0
+
+
+def _readable(values: object) -> str:
+    """JSON over several lines, but a list of numbers, such as quantiles, on one."""
+    text = json.dumps(values, indent=2)
+    return NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def adopt(options: argparse.Namespace) -> int:

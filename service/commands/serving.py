@@ -20,6 +20,7 @@ from service.api.service import Service
 from service.app import create_app
 from service.commands.flags import settings_of
 from service.commands.hello import say_hello
+from service.commands.variables import strange_variables
 from service.connection import connections
 from service.drain import EXIT_DEVICE_LOST, DrainingServer
 from service.engine.cores import available_cores
@@ -47,6 +48,8 @@ def serve(options: argparse.Namespace) -> int:
     ):
         workers = Workers(settings.workers - 1, _work, settings, listener, folder)
         app = _build(settings, number=0, folder=folder)
+        for strange in strange_variables(os.environ):
+            log.warning("%s", strange)
         service: Service = app.state.service
         if settings.metrics_port is not None:
             _listen_for_scrapes(service, settings.host, settings.metrics_port)

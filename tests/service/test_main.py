@@ -81,6 +81,12 @@ def test_a_bad_setting_is_named_as_variable_and_as_flag(
         ("drain_seconds", "long", "must be a number, got 'long'"),
         ("log_format", "xml", "must be 'auto', 'json' or 'text', got 'xml'"),
         ("device", "gpu", "must be auto, cpu, cuda or cuda:N, got 'gpu'"),
+        (
+            "port",
+            "tcp://10.0.0.7:80",
+            "must be a whole number, got 'tcp://10.0.0.7:80'; Kubernetes sets it for a Service named vae:"
+            " give the pod enableServiceLinks: false",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_setting_is_said_in_plain_words(
@@ -203,7 +209,9 @@ def test_inspect_prints_the_metadata_as_json(
     capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
 ) -> None:
     assert main(["inspect", str(tiny_checkpoint)]) == 0
-    shown = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    shown = json.loads(printed)
+    assert '\n  "image_shape": [3, 8, 8],\n' in printed  # numbers on one line, as people write them
     assert shown["name"] == tiny_vae.NAME
     assert shown["image_shape"] == [3, 8, 8]
     assert shown["bytes"] == tiny_checkpoint.stat().st_size

@@ -86,3 +86,24 @@ def test_help_teaches_with_examples(command: str, capsys: pytest.CaptureFixture[
         main([command, "--help"])
     assert exit_.value.code == 0
     assert f"python -m training {command}" in capsys.readouterr().out.split("examples:")[1]
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "--epoch"], ["evaluate"]])
+def test_a_call_that_is_wrong_is_one_line_that_says_where_to_read_on(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.endswith(" --help` has examples\n")
+    assert said.count("\n") == 1
+
+
+def test_help_of_all_commands_has_examples_and_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert "python -m training report runs/folder" in said
+    assert "exit status: 0 done; 1" in said

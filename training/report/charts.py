@@ -58,6 +58,7 @@ MAX_NUMBERED_UNITS = 24
 MAX_MARKED_EPOCHS = 40
 MAX_CURVE_POINTS = 120
 MAX_SCATTER_POINTS = 2000
+FEW_SCATTER_POINTS = 500
 LABEL_SIZE = (0.1, 0.05)  # of a class's label, as parts of the whole extent
 LABEL_BOX = {"boxstyle": "round,pad=0.15", "facecolor": CARD, "edgecolor": "none", "alpha": 0.75}
 # What lies outside of the middle 98 % of the later values, as the first steps do, is left out of the picture.
@@ -85,6 +86,7 @@ class EpochAxis:
         """Label the axis, mark what was exported with a dotted line, and add the legend."""
         axes.axvline(self.exported, color=SOFT, lw=0.9, ls=":", label="exported")
         axes.set_xlabel("epoch")
+        axes.set_xlim(0, max(1.05 * self.exported, axes.get_xlim()[1]))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=self.exported > 2))
         axes.legend(loc="best", fontsize=7.5)
 
@@ -97,11 +99,10 @@ def curve_chart(
     figure, axes = _empty(SMALL_INCHES, title)
     if train is not None:
         train = train.averaged(MAX_CURVE_POINTS)
-        axes.plot(axis.epochs(train), train.values, color=ORANGE, lw=0.9, label="training")
+        _plot(axes, train, axis, color=ORANGE, lw=0.9, label="training")
     if validation is not None:
-        axes.plot(axis.epochs(validation), validation.values, color=BLUE, lw=1.6, label="validation")
-        if len(validation.steps) <= MAX_MARKED_EPOCHS:
-            axes.plot(axis.epochs(validation), validation.values, "o", color=BLUE, ms=2.5)
+        marker = "o" if len(validation.steps) <= MAX_MARKED_EPOCHS else None
+        _plot(axes, validation, axis, color=BLUE, lw=1.6, label="validation", marker=marker)
     axes.set_ylim(*_settled_range([curve for curve in (train, validation) if curve is not None]))
     axes.set_ylabel(unit)
     axis.finish(axes)
@@ -112,7 +113,7 @@ def curve_chart(
 def learning_rate_chart(curve: Curve, *, axis: EpochAxis) -> Figure:
     """The learning rate over the epochs."""
     figure, axes = _empty(SMALL_INCHES, "Learning rate")
-    axes.plot(axis.epochs(curve), curve.values, color=BLUE, lw=1.6)
+    _plot(axes, curve, axis, color=BLUE, lw=1.6)
     axes.set_ylim(bottom=0)
     axis.finish(axes)
     return figure
@@ -158,13 +159,14 @@ def scatter_chart(
     """Points (N, 2), up to 2,000 of them, coloured and labelled by class where there are classes."""
     figure, axes = _empty(SQUARE_INCHES, title)
     shown = points[:MAX_SCATTER_POINTS].numpy()
+    size = 3.5 if len(shown) > FEW_SCATTER_POINTS else 6
     if classes is None:
-        axes.plot(*shown.T, ".", ms=3.5, mew=0, color=BLUE, alpha=0.7)
+        axes.plot(*shown.T, ".", ms=size, mew=0, color=BLUE, alpha=0.7)
     else:
         indices = classes.indices[: len(shown)].numpy()
         for index, (name, colour) in enumerate(zip(classes.names, CLASS_COLOURS, strict=False)):
             chosen = shown[indices == index]
-            axes.plot(*chosen.T, ".", ms=3.5, mew=0, color=colour, alpha=0.85, label=name)
+            axes.plot(*chosen.T, ".", ms=size, mew=0, color=colour, alpha=0.85, label=name)
         for name, (x, y) in _label_places(shown, indices, names=classes.names).items():
             axes.annotate(name, (x, y), ha="center", va="center", weight="bold", bbox=LABEL_BOX)
         columns = 5 if max(map(len, classes.names)) < 4 else 3
@@ -187,6 +189,22 @@ def _label_places(
         if all((np.abs(middle - place) > extent).any() for place in places.values()):
             places[name] = middle
     return places
+
+
+def _plot(
+    axes: Axes,
+    curve: Curve,
+    axis: EpochAxis,
+    *,
+    color: str,
+    lw: float,
+    label: str = "",
+    marker: str | None = None,
+) -> None:
+    """A curve; a single point, which is on no line, as a large dot."""
+    marker, size = ("o", 5.0) if len(curve.steps) == 1 else (marker, 2.5)
+    epochs = axis.epochs(curve)
+    axes.plot(epochs, curve.values, color=color, lw=lw, label=label, marker=marker, ms=size)
 
 
 def _empty(inches: tuple[float, float], title: str) -> tuple[Figure, Axes]:
