@@ -32,7 +32,8 @@ def prior_gap(posterior: Posterior, prior: Prior, *, information: float) -> floa
     """KL(q(z) || p(z)) in nats: the rate under the prior less the mutual information.
 
     The rate under the standard normal is exact; that under another prior differs by the mean log-ratio of the
-    two densities, which varies far less from latent to latent than either of them.
+    two densities, which varies far less from latent to latent than either of them. An upper bound where the
+    information has come up to log N, which it cannot exceed.
     """
     standard = -0.5 * (posterior.z.double().square() + math.log(2 * math.pi)).sum(dim=1)
     rate = gaussian_kl(posterior.mu.double(), posterior.log_var.double()).mean()

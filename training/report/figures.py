@@ -62,10 +62,15 @@ MEANINGS: Mapping[str, Meaning] = {
         "Active units", "", "Latent units whose mean varies with the image: Var(mu) > 0.01."
     ),
     "mutual_information": Meaning(
-        "Mutual information", "nats", "What a latent tells of which image it belongs to, estimated."
+        "Mutual information",
+        "nats",
+        "What a latent tells of which of N images it belongs to, estimated. No more than log N can be seen.",
     ),
     "prior_gap": Meaning(
-        "Prior gap", "nats", "How far all latents together are from the prior. Lower means better samples."
+        "Prior gap",
+        "nats",
+        "How far all latents together are from the prior; too large where the mutual information is log N."
+        " Lower means better samples.",
     ),
     "sliced_wasserstein": Meaning(
         "Sliced Wasserstein", "", "Distance of samples from real images, in patches. Lower is better."
