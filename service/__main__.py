@@ -45,8 +45,9 @@ def _said(error: Exception) -> str:
             return f"{setting} {_plain(first['msg'])}, got {first['input']!r}{_hint(first['input'])}"
         case ModelNotFound():
             return f"setting default_model (VAE_DEFAULT_MODEL or {flag('default_model')}): {error}"
-        case InvalidCheckpoint():
-            return f"the checkpoint cannot be used: {error}"
+        case InvalidCheckpoint(field=field, problem=problem, path=path):
+            what = "the checkpoint" if path is None else f"the checkpoint {path}"
+            return f"{what} cannot be used: {problem if field == 'file' else error}"
         case DeviceNotFound():
             return f"{error}; --device auto takes what there is"
         case CannotListen():

@@ -96,7 +96,7 @@ def load(
     sha256 = hashlib.sha256(content).hexdigest()
     if allowed_sha256 and sha256 not in map(str.lower, allowed_sha256):
         expected = " or ".join(map(str.lower, allowed_sha256))
-        raise InvalidCheckpoint("sha256", f"{path} has {sha256}, expected {expected}")
+        raise InvalidCheckpoint("sha256", f"it has {sha256}, expected {expected}")
     archive = Archive.read(content)
     metadata, golden = read_stored(archive)
     program = Program(archive)

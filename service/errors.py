@@ -22,6 +22,8 @@ ServiceError
 └── InvalidCheckpoint          a checkpoint file that cannot be served
 """
 
+from pathlib import Path
+
 
 class ServiceError(Exception):
     """Root of the tree."""
@@ -147,9 +149,13 @@ class InvalidCheckpoint(ServiceError):
     Args:
         field: The part of the file that is wrong, such as `metadata.latent_dim` or `sha256`.
         problem: What is wrong with it, and what was expected.
+
+    Attributes:
+        path: The file, where it is one of several.
     """
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+        self.path: Path | None = None

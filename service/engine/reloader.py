@@ -65,7 +65,11 @@ class Reloader:
         engines = []
         for path in self._paths():
             seen = _signature(path)
-            engine = self._built(path)
+            try:
+                engine = self._built(path)
+            except InvalidCheckpoint as error:
+                error.path = path if self._source.is_dir() else None
+                raise
             self._check_name(path, engine.runtime.metadata)
             engines.append(engine)
             self._files[path] = _File(seen, seen, seen, engine.runtime.metadata)

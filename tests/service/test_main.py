@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,7 +121,7 @@ def test_help_shows_no_key(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 def test_a_missing_checkpoint_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     missing = str(tmp_path / "nowhere.pt")
     for arguments in (["serve", "--port", "0", "--checkpoint", missing], ["inspect", missing]):
-        assert missing in fail(capsys, *arguments)
+        assert f"cannot be used: {missing} does not exist" in fail(capsys, *arguments)
 
 
 @pytest.mark.parametrize("command", ["serve", "inspect", "adopt"])
@@ -135,6 +136,15 @@ def test_weights_alone_are_one_line_that_says_what_is_needed(
         "adopt": [str(path), "--to", str(tmp_path / "model.pt")],
     }
     assert "`torch.jit.script(model).save(FILE)` writes" in fail(capsys, command, *arguments[command])
+
+
+def test_the_file_of_a_folder_that_cannot_be_used_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    shutil.copy(tiny_checkpoint, tmp_path / "a.pt")
+    (tmp_path / "b.pt").write_text("no archive")
+    line = fail(capsys, "serve", "--port", "0", "--checkpoint", str(tmp_path), "--log-level", "error")
+    assert f"the checkpoint {tmp_path / 'b.pt'} cannot be used: not a TorchScript archive" in line
 
 
 def test_a_missing_file_of_keys_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
