@@ -147,6 +147,8 @@ class Models:
         await asyncio.to_thread(engine.stop)
         if not engine.is_running:
             self._retired.discard(engine)
+            # The engine itself may stay: the first one is frozen, and no collection looks at its cycles.
+            engine.runtime.release()
 
     def _tell_of_failure(self) -> None:
         for callback in self._failure_callbacks:

@@ -7,9 +7,11 @@ has another name or other shapes than the one that it replaces is refused.
 
 import dataclasses
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from service.engine.engine import Engine
@@ -53,7 +55,8 @@ class Reloader:
         self._metrics = metrics
         self._watch_seconds = watch_seconds
         self._files: dict[Path, _File] = {}
-        self._wake = threading.Event()
+        # Told of by signals, which come between any two instructions: an Event's lock would not do.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_closed = False
 
     def load_all(self) -> list[Engine]:
@@ -83,7 +86,7 @@ class Reloader:
 
     def reload(self) -> None:
         """Look at the files now, also at those that were refused; may be called from a signal handler."""
-        self._wake.set()
+        self._wake.put(None)
 
     def look(self, put: Callable[[Engine], None], *, is_asked: bool = False) -> None:
         """Look at the files once; where asked, also take those that were just written or once refused."""
@@ -93,15 +96,23 @@ class Reloader:
     def close(self) -> None:
         """Look no more."""
         self._is_closed = True
-        self._wake.set()
+        self._wake.put(None)
 
     def _run(self, put: Callable[[Engine], None]) -> None:
         while True:
-            is_asked = self._wake.wait(self._watch_seconds or None)
+            is_asked = self._wait()
             if self._is_closed:
                 return
-            self._wake.clear()
             self.look(put, is_asked=is_asked)
+
+    def _wait(self) -> bool:
+        """Wait for the time of the next look; whether one was asked for, be it several times."""
+        with suppress(queue.Empty):
+            self._wake.get(timeout=self._watch_seconds or None)
+            while not self._wake.empty():
+                self._wake.get()
+            return True
+        return False
 
     def _changed(self, *, is_asked: bool) -> list[Path]:
         changed = []
@@ -121,6 +132,7 @@ class Reloader:
         log.info("loading %s, which %s", path, "changed" if file.loaded else "is new")
         try:
             engine = self._built(path)
+            self._follow(path, engine.name)
             self._check_replaces(path, engine.runtime.metadata)
         except Exception as error:  # whatever a file may do, what is served stays
             self._metrics.reloaded("refused")
@@ -136,6 +148,14 @@ class Reloader:
         engine = self._build(path)
         self._metrics.model_loaded(time.perf_counter() - started)
         return engine
+
+    def _follow(self, path: Path, name: str) -> None:
+        """Where the file of a model has another name now, take what was known of it over."""
+        if self._files[path].metadata is None:
+            for other, file in self._files.items():
+                if file.metadata and file.metadata.name == name and not other.exists():
+                    self._files[path].metadata = self._files.pop(other).metadata
+                    return
 
     def _check_replaces(self, path: Path, new: Metadata) -> None:
         self._check_name(path, new)

@@ -117,6 +117,10 @@ class Runtime:
         num = sum(len(part) for part in parts)
         return self._executor.launch(operation, parts, self.bucket(operation, num))
 
+    def release(self) -> None:
+        """Give back the memory of the network, on the device too; nothing can be run from then on."""
+        del self._executor
+
     def _warm_up(self, max_batch_size: int | None) -> Mapping[Operation, Mapping[int, float]]:
         """Run every operation at every candidate size, keep what is reproducible and worth its latency."""
         self.prepare_thread()

@@ -1,6 +1,9 @@
 """A checkpoint that is exchanged under load, again and again: no request fails, bad files change nothing."""
 
+import os
+import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +21,8 @@ from tests.scrape import samples
 NUM_RELOADS = 20
 NUM_CLIENTS = 4
 WAIT_SECONDS = 60
+FLOOD_SECONDS = 5.0
+SIGNALS_AT_A_TIME = 3
 
 
 @pytest.fixture
@@ -155,3 +160,12 @@ def test_a_changed_file_is_noticed_without_being_told(file: Path) -> None:
     with LiveServer("--checkpoint", str(file), "--watch-seconds", "0.1", "--device", "cpu") as live:
         tiny_vae.save(file, quality={"elbo": -4.0})
         live.wait_until(lambda: served(live) == version_of(file), WAIT_SECONDS)
+
+
+def test_signals_that_come_within_each_other_stop_nothing(live: LiveServer) -> None:
+    ends = time.monotonic() + FLOOD_SECONDS
+    while time.monotonic() < ends:
+        for _ in range(SIGNALS_AT_A_TIME):
+            os.kill(live.pid, signal.SIGHUP)
+        time.sleep(0.001)
+    assert httpx.get(f"{live.url}/livez", timeout=WAIT_SECONDS).status_code == 200

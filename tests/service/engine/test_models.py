@@ -1,7 +1,10 @@
 """Several models by name, and one exchanged while requests hold it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +12,14 @@ import pytest
 import torch
 
 from service import checkpoint
+from service.engine import engine as engine_module
 from service.engine.codecs import Codecs
 from service.engine.engine import Engine
 from service.engine.models import Models
-from service.errors import ModelNotFound
+from service.errors import ModelNotFound, NotReady
 from service.metrics import Metrics
 from service.vae.noise import draw_noise
+from service.vae.operations import Array, Arrays, Operation
 from service.vae.precision import Precision
 from service.vae.runtime import Runtime
 from tests import tiny_vae
@@ -143,3 +148,49 @@ async def test_draining_is_not_ready_but_alive_and_takes_no_new_model(
         await decode(engine)
     await models.stop()
     assert not late.is_alive
+
+
+async def test_a_replaced_model_gives_its_memory_back_where_no_collection_sees_it(
+    make_engine: MakeEngine, metrics: Metrics
+) -> None:
+    old = make_engine("tiny")
+    executor = weakref.ref(old.runtime._executor)
+    models = Models([old], "tiny", metrics)
+    models.start()
+    gc.disable()
+    try:
+        models.put(make_engine("tiny", elbo=-2.0))
+        async with asyncio.timeout(30):
+            while executor() is not None:
+                await asyncio.sleep(0.001)
+    finally:
+        gc.enable()
+    await models.stop()
+
+
+async def test_a_replaced_model_that_hangs_is_not_forgotten(
+    make_engine: MakeEngine, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = make_engine("tiny")
+    models = Models([old], "tiny", metrics)
+    models.start()
+    begun, release = threading.Event(), threading.Event()
+    launch = old.runtime.launch
+
+    def hang(operation: Operation, parts: Sequence[Array]) -> Callable[[], Arrays]:
+        begun.set()
+        release.wait(30)
+        return launch(operation, parts)
+
+    monkeypatch.setattr(old.runtime, "launch", hang)
+    monkeypatch.setattr(engine_module, "STOP_SECONDS", 0.01)
+    future = old.decode(draw_noise(0, 1, 4), timeout_seconds=30)
+    await asyncio.to_thread(begun.wait, 30)
+    models.put(make_engine("tiny", elbo=-2.0))
+    await models.stop()
+    assert models.is_running
+    with pytest.raises(NotReady):
+        await future
+    release.set()
+    while models.is_running:
+        await asyncio.sleep(0.001)

@@ -178,3 +178,28 @@ def test_an_empty_folder_is_refused_at_start(tmp_path: Path, device: torch.devic
     tiny_vae.save(tmp_path / "run/model.pt")
     with pytest.raises(InvalidCheckpoint, match=r"but there is .*run/model\.pt: name that file"):
         Rig(tmp_path, device).reloader.load_all()
+
+
+def test_a_file_that_has_another_name_now_is_taken_and_keeps_its_promises(
+    tmp_path: Path, device: torch.device, caplog: pytest.LogCaptureFixture, other_shapes: Path
+) -> None:
+    tiny_vae.save(tmp_path / "v1.pt")
+    rig = Rig(tmp_path, device)
+    rig.reloader.load_all()
+    (tmp_path / "v1.pt").unlink()
+    version = change(tmp_path / "v2.pt", quality={"elbo": -2.0})
+    assert rig.look(is_asked=True) == [version]
+    (tmp_path / "v2.pt").unlink()
+    other_shapes.replace(tmp_path / "v3.pt")
+    assert rig.look(is_asked=True) == []
+    assert "metadata.image_shape: (1, 28, 28), but callers rely on (3, 8, 8)" in caplog.text
+
+
+def test_a_second_new_file_of_one_name_is_refused(tmp_path: Path, device: torch.device) -> None:
+    tiny_vae.save(tmp_path / "a.pt", name="first")
+    rig = Rig(tmp_path, device)
+    rig.reloader.load_all()
+    for file in ("b.pt", "c.pt"):
+        change(tmp_path / file, name="second")
+    assert len(rig.look(is_asked=True)) == 1
+    assert (rig.counted("loaded"), rig.counted("refused")) == (1, 1)
