@@ -25,16 +25,14 @@ class Codecs:
         self._changing = threading.Lock()
 
     def put(self, task: Task) -> None:
-        """Have a task done, from any thread; it is refused where the threads have ended."""
+        """Have a task done, from any thread; it is refused where there are no threads to do it."""
         with self._changing:
-            is_closed = self._is_closed
-            if not is_closed:
+            refusal = "the codec threads have ended" if self._is_closed else self._grow()
+            if not refusal:
                 self._num_unfinished += 1
-                if len(self._threads) < min(self._num_unfinished, self.num_threads):
-                    self._start_thread()
                 self._tasks.put(task)
-        if is_closed:
-            task.refuse(NotReady("the codec threads have ended"))
+        if refusal:
+            task.refuse(NotReady(refusal))
 
     def close(self) -> None:
         """Finish what was asked for, and end the threads."""
@@ -45,11 +43,17 @@ class Codecs:
         for thread in self._threads:
             thread.join()
 
-    def _start_thread(self) -> None:
-        name = f"codec-{len(self._threads)}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
+    def _grow(self) -> str:
+        """Start a thread where all are busy; why there is none at all, empty where there is one."""
+        if len(self._threads) >= min(self._num_unfinished + 1, self.num_threads):
+            return ""
+        thread = threading.Thread(target=self._work, name=f"codec-{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no more; those that there are do the work
+            return "" if self._threads else f"no codec thread can be started: {error}"
         self._threads.append(thread)
-        thread.start()
+        return ""
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:

@@ -151,6 +151,21 @@ def test_a_busy_lane_gets_no_share() -> None:
     assert take(batcher).num_items == 6
 
 
+@pytest.mark.parametrize("ends", ["finish", "fail", "release"])
+def test_a_lane_that_is_done_with_its_batch_shares_again(ends: str) -> None:
+    batcher = make_batcher(limit=8, num_lanes=2)
+    batcher.submit(make_job(1))
+    batch = take(batcher)
+    if ends == "finish":
+        batcher.finish(batch, answers(batch))
+    elif ends == "fail":
+        batcher.fail(batch, ValueError("broken"))
+    else:
+        batcher.release(batch)
+    batcher.submit(make_job(6))
+    assert take(batcher).num_items == 3
+
+
 def test_the_backlog_takes_what_its_items_take_at_the_pace_of_their_operation() -> None:
     batcher = make_batcher(limit=4)
     batcher.submit(make_job(20))

@@ -64,3 +64,23 @@ def test_there_are_no_more_threads_than_tasks_at_a_time(num_threads: int) -> Non
         codecs.put(Task(run, lambda error: None))
     codecs.close()
     assert names == {f"codec-{number}" for number in range(num_threads)}
+
+
+def test_a_thread_that_cannot_be_started_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    codecs, seen = Codecs(2), Recorder()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        codecs.put(seen.task(0))
+    (refused,) = seen.refused
+    assert "no codec thread can be started: can't start new thread" in str(refused)
+    release = threading.Event()
+    codecs.put(seen.task(1, first=lambda: release.wait(LONG_SECONDS)))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        codecs.put(seen.task(2))  # is done by the thread that there is
+    release.set()
+    codecs.close()
+    assert seen.done == [1, 2]
