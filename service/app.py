@@ -212,6 +212,8 @@ def build_engine(settings: Settings, codecs: Codecs, metrics: Metrics, path: Pat
         encode_precision=settings.encode_precision,
         max_batch_size=settings.max_batch_size,
     )
+    for refusal in runtime.refusals:
+        log.warning("%s: %s", loaded.metadata.name, refusal)
     return Engine(
         runtime,
         codecs,

@@ -19,6 +19,7 @@ from typing import Any
 # Beyond what a worker may take to end by itself.
 JOIN_MARGIN_SECONDS = 5.0
 SIGNAL_STATUS = 128
+EXIT_WORKER_LOST = 1
 
 log = logging.getLogger("service")
 
@@ -39,6 +40,7 @@ class Workers:
             for number in range(1, num + 1)
         ]
         self._is_stopping = False
+        self._has_lost_one = False
 
     def start(self) -> None:
         """Start them, and watch them from a thread."""
@@ -57,7 +59,11 @@ class Workers:
                     os.kill(process.pid, number)
 
     def join(self, seconds: float) -> int:
-        """Wait until they have ended, and kill those that have not after so long; the worst exit status."""
+        """Wait until they have ended, and kill those that have not after so long.
+
+        Returns:
+            The worst exit status; not 0 where one ended unasked, however well.
+        """
         deadline = time.monotonic() + seconds + JOIN_MARGIN_SECONDS
         started = [process for process in self._processes if process.pid is not None]
         for process in started:
@@ -65,12 +71,14 @@ class Workers:
             if process.exitcode is None:
                 process.kill()
                 process.join()
-        return max((_status(process.exitcode) for process in started), default=0)
+        worst = max((_status(process.exitcode) for process in started), default=0)
+        return worst or (EXIT_WORKER_LOST if self._has_lost_one else 0)
 
     def _watch(self) -> None:
         """End the service when a worker ends unasked: what starts it again starts all of them."""
         wait([process.sentinel for process in self._processes])
         if not self._is_stopping:
+            self._has_lost_one = True
             log.error("a worker has ended: stopping the others")
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -13,8 +13,6 @@ def say_hello(app: FastAPI, host: str, port: int) -> None:
     names = []
     for engine in app.state.service.models:
         runtime = engine.runtime
-        for refusal in runtime.refusals:
-            log.warning("%s: %s", engine.name, refusal)
         shape = "x".join(map(str, runtime.metadata.image_shape))
         names.append(f"{engine.name} ({shape}, latent {runtime.metadata.latent_dim})")
         where = (runtime.device, runtime.precision, _address(host, port))

@@ -119,3 +119,9 @@ def test_a_worker_does_not_outlive_the_first_process(live: LiveServer) -> None:
     pid = other(live)
     live.kill()
     live.wait_until(lambda: not is_running(pid), WAIT_SECONDS)
+
+
+def test_a_worker_that_ends_well_but_unasked_ends_the_service_as_a_failure(live: LiveServer) -> None:
+    os.kill(other(live), signal.SIGTERM)
+    assert live.wait(WAIT_SECONDS) == 1
+    assert "a worker has ended: stopping the others" in live.log()
