@@ -5,6 +5,8 @@ exported one, so that a checkpoint always says how it was made.
 """
 
 import difflib
+import math
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +27,10 @@ from service.metadata import Preprocessing
 from training.errors import ConfigError
 
 PRESETS = Path(__file__).parent / "presets"
+
+# Keys whose values are taken as they are; those of others are YAML. 2024 is a name, and "a #1" a folder.
+TEXTS = ("name", "data.root", "data.license")
+NOTHING = "null"
 
 DatasetName = Literal["sprites", "mnist", "static-mnist", "fashion-mnist", "celeba", "folder"]
 
@@ -175,7 +181,8 @@ def load_preset(name: str, *, changes: Mapping[str, Any] | None = None) -> Confi
 
     Args:
         name: One of `preset_names()`.
-        changes: Dotted key to value, such as `{"optimizer.epochs": 3}`; strings are read as YAML.
+        changes: Dotted key to value, such as `{"optimizer.epochs": 3}`; strings are read as YAML, but for
+                names and paths.
 
     Raises:
         ConfigError: Naming the preset or the key, with the nearest right one, or the value with its limit.
@@ -196,7 +203,9 @@ def build_config(values: Mapping[str, Any], *, changes: Mapping[str, Any] | None
     for key, value in (changes or {}).items():
         if key not in config_keys() and key not in Config.model_fields:
             raise ConfigError(f"there is no key {key!r}{_nearest(key, config_keys())}")
-        merged = _with_change(merged, key.split("."), value)
+        merged = _with_change(
+            merged, key.split("."), _read_word(key, value) if isinstance(value, str) else value
+        )
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
@@ -233,14 +242,14 @@ def command_line(config: Config) -> str:
     for key, value in leaves(config.model_dump(mode="json")):
         own = key in ("name", "preset", "data.root") or key.startswith("machine.")
         if not own and value != preset[key]:
-            parts.append(f"--set {key}={_as_word(value)}")
+            parts.append(f"--set {shlex.quote(f'{key}={_as_word(key, value)}')}")
     return " ".join(parts)
 
 
 def _with_change(values: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:  # noqa: ANN401
     head, *rest = path
     if not rest:
-        return {**values, head: _read_word(value) if isinstance(value, str) else value}
+        return {**values, head: value}
     inner = values.get(head) or {}
     if not isinstance(inner, Mapping):
         inner = {}
@@ -252,7 +261,9 @@ def _key_of(error: ErrorDetails) -> str:
     return ".".join(str(part) for part in error["loc"] if str(part).isidentifier() or isinstance(part, int))
 
 
-def _read_word(word: str) -> Any:  # noqa: ANN401
+def _read_word(key: str, word: str) -> Any:  # noqa: ANN401
+    if key in TEXTS:
+        return None if word == NOTHING else word
     try:
         return yaml.safe_load(word)
     except yaml.YAMLError:
@@ -268,14 +279,12 @@ def _flatten(fields: Mapping[str, Any], model: type[BaseModel], prefix: str = ""
             yield prefix + name
 
 
-def _as_word(value: object) -> str:
-    """A value as one word of a shell command that YAML reads back."""
-    return (
-        yaml.safe_dump(value, default_flow_style=True)
-        .removesuffix("\n")
-        .removesuffix("\n...")
-        .replace(" ", "")
-    )
+def _as_word(key: str, value: object) -> str:
+    """A value as `--set` reads it back."""
+    if key in TEXTS:
+        return NOTHING if value is None else str(value)
+    dumped: str = yaml.safe_dump(value, default_flow_style=True, width=math.inf)
+    return dumped.removesuffix("\n").removesuffix("\n...").replace(", ", ",")
 
 
 def _nearest(wrong: str, right: list[str]) -> str:

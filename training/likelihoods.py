@@ -48,6 +48,10 @@ class GaussianLikelihood(_ScaledLikelihood):
         variance = (2 * self.log_scale).exp().clamp_min(SMALLEST_VARIANCE)
         return gaussian_nll(images, torch.sigmoid(logits), variance)
 
+    def scale(self) -> float:
+        """Sigma as it is used, in units of the pixel range."""
+        return max(super().scale(), math.sqrt(SMALLEST_VARIANCE))
+
 
 class DiscretizedLogisticLikelihood(_ScaledLikelihood):
     """Independent pixels of 256 levels; the scale is the logistic's s."""

@@ -71,8 +71,11 @@ class RunFolder:
     def begin(self, config: Config) -> Path | None:
         """Make the folder for a new run; an earlier one is renamed, not lost, and its new name returned."""
         earlier = None
-        if self.last.exists():
-            when = datetime.fromtimestamp(self.last.stat().st_mtime).strftime("%Y%m%d-%H%M%S")
+        # Also what ended before it could be resumed: its best checkpoint would be taken for one of this run.
+        left = [*self.checkpoints.glob("*.ckpt"), *self.tensorboard.glob("*")]
+        if left:
+            newest = max(file.stat().st_mtime for file in left)
+            when = datetime.fromtimestamp(newest).strftime("%Y%m%d-%H%M%S")
             earlier = self.root.rename(self.root.with_name(f"{self.root.name}.{when}"))
         self.write_config(config)
         return earlier

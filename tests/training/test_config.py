@@ -99,3 +99,25 @@ def test_keys_are_dotted_and_complete() -> None:
 def test_keys_of_every_depth_can_be_changed() -> None:
     config = load_preset("celeba-vanilla", changes={"data.preprocessing.crop": "none"})
     assert config.data.preprocessing.crop == "none"
+
+
+@pytest.mark.parametrize("text", ["2024", "2024-05-01", "no", "0123", "on"])
+def test_a_name_and_a_folder_are_taken_as_they_are(text: str) -> None:
+    config = load_preset("folder", changes={"name": text, "data.root": text, "data.license": text})
+    assert (config.name, str(config.data.root), config.data.license) == (text, text, text)
+
+
+@pytest.mark.parametrize("folder", ["shots #2", "[a]", "my: pics"])
+def test_a_folder_may_be_called_what_yaml_would_read_otherwise(folder: str) -> None:
+    assert str(load_preset("folder", changes={"data.root": folder}).data.root) == folder
+
+
+def test_the_command_keeps_spaces_and_what_shells_would_read() -> None:
+    changes = {"data.license": "CC BY 4.0", "data.image_shape": [3, 16, 16], "data.root": "x"}
+    config = load_preset("folder", changes=changes)
+    command = command_line(config)
+    assert "'data.image_shape=[3,16,16]'" in command
+    again = dict(word.split("=") for word in shlex.split(command) if "=" in word)
+    assert load_preset("folder", changes={**again, "data.root": "x"}) == config
+    nothing = load_preset("fashion-mnist", changes={"data.license": "null"})
+    assert "data.license=null" in command_line(nothing)

@@ -137,3 +137,9 @@ def test_several_latents_an_image_are_measured_as_each_of_them_alone(
     measured = build_likelihood(config).eval()(images, logits)
     expected = torch.stack([build_likelihood(config).eval()(images, row) for row in logits])
     torch.testing.assert_close(measured, expected)
+
+
+def test_a_sigma_below_the_smallest_is_told_as_it_is_used(images: torch.Tensor, logits: torch.Tensor) -> None:
+    likelihood = GaussianLikelihood(1e-4)
+    used = gaussian_nll(images, torch.sigmoid(logits), torch.tensor(likelihood.scale() ** 2))
+    torch.testing.assert_close(likelihood(images, logits), used)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from training.config import Config
+from training.config import Config, load_preset
 from training.errors import DataError
 from training.run_folder import RunFolder
 
@@ -29,3 +29,15 @@ def test_the_folder_of_images_is_known_where_the_config_names_one(tmp_path: Path
     folder.config.write_text("data: {root: /gone/away}")
     with pytest.raises(DataError, match="no longer in /gone/away: add --data DIR"):
         folder.data_root()
+
+
+@pytest.mark.parametrize("left", ["checkpoints/epoch000-loss1.000.ckpt", "tensorboard/events.out.tfevents.0"])
+def test_what_ended_before_it_could_be_resumed_is_set_aside_too(tmp_path: Path, left: str) -> None:
+    folder = RunFolder(tmp_path / "sprites")
+    (folder.root / left).parent.mkdir(parents=True)
+    (folder.root / left).touch()
+    earlier = folder.begin(load_preset("sprites"))
+    assert earlier is not None
+    assert (earlier / left).exists()
+    assert not (folder.root / left).exists()
+    assert folder.begin(load_preset("sprites")) is None

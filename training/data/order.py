@@ -24,7 +24,8 @@ class EpochOrder:
     """A permutation of all images an epoch, from the seed and the epoch, cut into batches for all processes.
 
     Batches are as equal in size as can be, and none is larger than asked for: 100 images in batches of 64 are
-    two of 50. So nothing is left out, nothing is seen twice, and no batch is too small for BatchNorm.
+    two of 50. So nothing is left out, nothing is seen twice, and no batch is too small for BatchNorm. Only
+    where single images do not divide among the processes, some take two at a time.
     All depends on the seed and the epoch alone, so that a resumed run goes on as if it had not been stopped.
 
     Args:
@@ -44,7 +45,8 @@ class EpochOrder:
                 f"use --devices {num_images} at most, or more images"
             )
         self.num_images = num_images
-        self.num_batches = math.ceil(num_images / (batch_size * share.num_processes))
+        wanted = math.ceil(num_images / (batch_size * share.num_processes))
+        self.num_batches = min(wanted, num_images // share.num_processes)  # so that none is empty
         self.share = share
         self.seed = seed
         self.epoch = 0

@@ -25,6 +25,9 @@ Ctrl-C keeps what the importance-weighted bound has so far; the same command goe
 """
 
 
+LARGEST_SEED = 2**31 - 1  # an image's noise is drawn by seed * 2**32 and its number, in 64 bits
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser its flags."""
     add = parser.add_argument
@@ -61,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     settings = Settings(
         num_importance_samples=_whole(options.importance_samples, "--importance-samples", smallest=0),
-        seed=_whole(options.seed, "--seed", smallest=0),
+        seed=_whole(options.seed, "--seed", smallest=0, largest=LARGEST_SEED),
         cache=options.cache,
         device=_device(options.device),
     )
@@ -92,13 +95,14 @@ def _show(measurement: Measurement, *, output: Path, is_written: bool) -> None:
     console.print(f"kept in {where}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _whole(text: str, flag: str, *, smallest: int) -> int:
+def _whole(text: str, flag: str, *, smallest: int, largest: int | None = None) -> int:
     try:
         number = int(text)
     except ValueError:
         number = smallest - 1
-    if number < smallest:
-        raise EvaluationError(f"{flag} takes a whole number of {smallest} or more, not {text!r}")
+    if number < smallest or (largest is not None and number > largest):
+        limits = f"of {smallest} or more" if largest is None else f"from {smallest} to {largest}"
+        raise EvaluationError(f"{flag} takes a whole number {limits}, not {text!r}")
     return number
 
 

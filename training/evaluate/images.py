@@ -61,8 +61,7 @@ def load_evaluated(
         binarization_seed = TEST_BINARIZATION_SEED if split == "test" else seed
         shown = binarized(shown, generator=torch.Generator().manual_seed(binarization_seed))
     if min(len(shown), limit or len(shown)) < 2:
-        raise EvaluationError(
-            f"two images are the least to evaluate on; --limit {limit} of {len(shown)} leaves one"
-        )
+        num = f"the {split} split has {len(shown)}" if limit is None else f"--limit {limit} leaves one"
+        raise EvaluationError(f"two images are the least to evaluate on; {num}")
     labels = part.labels and dataclasses.replace(part.labels, values=part.labels.values[:limit])
     return EvaluatedImages(split, shown[:limit], part.images[:limit], labels, binarization_seed)

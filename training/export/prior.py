@@ -39,6 +39,8 @@ def fit_mixture(z: Tensor, *, num_components: int, seed: int) -> Mixture:
 
     Components for which there are too few images are left out; one is always there.
     """
+    if len(z) == 1:  # of which there is no variance: the smallest that is allowed
+        z = z.repeat(2, 1)
     num_images, latent_dim = z.shape
     num_components = max(1, min(num_components, num_images // (MIN_IMAGES_PER_NUMBER * latent_dim)))
     mixture = GaussianMixture(
@@ -53,11 +55,16 @@ def fit_mixture(z: Tensor, *, num_components: int, seed: int) -> Mixture:
 
 @torch.no_grad()
 def training_latents(training: VAETraining, images: Tensor) -> Tensor:
-    """A latent for each of up to 50,000 images, uint8 (N, C, H, W): drawn from its posterior, (N, D)."""
+    """A latent for each of up to 50,000 images, uint8 (N, C, H, W): drawn from its posterior, (N, D).
+
+    Of more images some are taken all over the set, which may be sorted by class.
+    """
     training.eval()
     latents = []
-    for seed, batch in enumerate(images[:MAX_IMAGES].split(BATCH_SIZE)):
-        mu, log_var = training.model.encode(as_unit_range(batch))
+    num = min(len(images), MAX_IMAGES)
+    chosen = torch.arange(num) * len(images) // num
+    for seed, indices in enumerate(chosen.split(BATCH_SIZE)):
+        mu, log_var = training.model.encode(as_unit_range(images[indices]))
         noise = seeded_noise(*mu.shape, seed=seed)
         latents.append(mu if training.is_autoencoder else reparametrize(mu, log_var, noise))
     return torch.cat(latents)

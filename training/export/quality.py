@@ -22,8 +22,8 @@ class Quality:
         figures: elbo, rate and distortion in nats an image (elbo = -distortion - rate, at KL weight 1; under
             a Gaussian likelihood a density of pixels in [0, 1]); mse of pixels in [0, 1]; active_units, the
             number of latents whose posterior mean varies: Var(mu_d) > 0.01 (Burda, Grosse & Salakhutdinov
-            2016, arXiv 1509.00519, section 4.2); sigma or scale of the likelihood. An autoencoder has
-            neither rate nor elbo.
+            2016, arXiv 1509.00519, section 4.2), of two images or more; sigma or scale of the likelihood. An
+            autoencoder has neither rate nor elbo.
         unit_kl: Mean KL divergence of each latent unit in nats; None of an autoencoder.
     """
 
@@ -45,7 +45,8 @@ def measure_quality(training: VAETraining, images: Tensor) -> Quality:
         means.append(terms.mu)
         kls.append(terms.unit_kl)
     figures = {name: total / len(images) for name, total in sums.items()}
-    figures["active_units"] = float(active_units(torch.cat(means)).sum())
+    if len(images) > 1:  # the mean of one image varies with nothing
+        figures["active_units"] = float(active_units(torch.cat(means)).sum())
     scale = training.likelihood.scale()
     if scale is not None:
         name = "sigma" if training.config.loss.likelihood == "gaussian" else "scale"

@@ -43,7 +43,7 @@ def _likelihood(metadata: Metadata) -> str | None:
 def _training(provenance: Provenance, log: Log | None) -> str | None:
     if provenance.epochs is None or provenance.steps is None:
         return None
-    spent = "" if log is None else f", in {duration(log.seconds)}"
+    spent = "" if log is None else f", in a run of {duration(log.seconds)}"
     return f"{provenance.epochs} epochs, {provenance.steps:,} steps{spent}"
 
 

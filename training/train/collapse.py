@@ -56,7 +56,11 @@ class CollapseWatch(lightning.Callback):
     ) -> None:
         """Count over all processes, log, warn."""
         assert isinstance(pl_module, VAETraining)
-        active = num_active(trainer.strategy.reduce(self._sums, reduce_op="sum"))
+        sums = trainer.strategy.reduce(self._sums, reduce_op="sum")
+        assert isinstance(sums, Tensor)
+        if sums[0, 0] < 2:  # one image, whose mean varies with nothing
+            return
+        active = num_active(sums)
         pl_module.log("val/active_units", float(active), sync_dist=True)
         config = pl_module.config
         is_final = trainer.current_epoch >= config.loss.kl_warmup_epochs

@@ -29,7 +29,7 @@ def test_a_planted_mixture_is_found_again() -> None:
 
 def test_few_images_get_fewer_components_and_one_is_always_there() -> None:
     assert len(fit_mixture(drawn(17, seed=1), num_components=10, seed=0).weights) == 4
-    for num in (2, 3):
+    for num in (1, 2, 3):
         mixture = fit_mixture(torch.randn(num, 64), num_components=10, seed=0)
         assert len(mixture.weights) == 1
         assert np.isfinite(mixture.factors).all()
@@ -63,3 +63,13 @@ def test_a_module_gets_the_mixture_and_nothing_that_was_computed_of_it() -> None
     register_prior(module, mixture)
     assert [name for name, _ in module.named_buffers()] == ["prior_weights", "prior_means", "prior_factors"]
     np.testing.assert_array_equal(module.prior_factors, mixture.factors)
+
+
+def test_of_more_images_than_are_taken_some_are_from_everywhere(
+    tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = VAETraining(build_config(tiny_config.model_dump(), changes={"loss.objective": "autoencoder"}))
+    images = torch.randint(0, 256, (9, *tiny_config.data.image_shape), dtype=torch.uint8)
+    whole = training_latents(training, images)
+    monkeypatch.setattr("training.export.prior.MAX_IMAGES", 5)
+    torch.testing.assert_close(training_latents(training, images), whole[[0, 1, 3, 5, 7]])

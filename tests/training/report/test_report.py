@@ -1,3 +1,4 @@
+import html
 import json
 import re
 from pathlib import Path
@@ -102,7 +103,7 @@ def test_the_page_says_what_was_trained_and_how(reported_run: Path) -> None:
     metadata = load(reported_run / "model.pt").metadata
     for text in ("sprites", "64 training images", "2 epochs, 8 steps, in ", metadata.provenance.commit[:12]):
         assert text in page
-    assert metadata.provenance.command in page
+    assert metadata.provenance.command in html.unescape(page)
 
 
 def test_every_figure_of_an_export_has_a_meaning(reported_run: Path) -> None:

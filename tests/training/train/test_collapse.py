@@ -41,3 +41,8 @@ def test_nothing_is_said_while_the_kl_weight_still_rises(
 ) -> None:
     validate(build_config(tiny_config.model_dump(), changes={"loss.kl_warmup_epochs": 2}))
     assert "collapse" not in caplog.text
+
+
+def test_nothing_is_said_of_a_single_image(tiny_config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    validate(build_config(tiny_config.model_dump(), changes={"data.limit": 1, "loss.objective": "elbo"}))
+    assert "collapse" not in caplog.text
