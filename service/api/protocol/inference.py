@@ -162,8 +162,11 @@ def _outputs(asked: InferenceRequest, there: Sequence[str]) -> list[tuple[str, b
     if not asked.outputs:
         return [(name, as_bytes) for name in there]
     for index, output in enumerate(asked.outputs):
+        field = f"outputs[{index}].name"
         if output.name not in there:
-            field = f"outputs[{index}].name"
             problem = f"{field} must be {' or '.join(there)}, got {shown(output.name)}"
             raise InvalidValue(problem, param=field, code="unknown-output")
+        if any(output.name == other.name for other in asked.outputs[:index]):
+            problem = f"{field} must not be one that was named before, got {shown(output.name)} twice"
+            raise InvalidValue(problem, param=field, code="repeated-output")
     return [(output.name, output.parameters.get("binary_data", as_bytes) is True) for output in asked.outputs]

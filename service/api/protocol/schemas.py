@@ -15,6 +15,7 @@ PLATFORM = "pytorch_torchscript"
 IMAGES, Z, MU, LOG_VAR = "images", "z", "mu", "log_var"
 # What is made of each input.
 OUTPUTS = {IMAGES: (MU, LOG_VAR), Z: (IMAGES,)}
+MAX_OUTPUTS = max(map(len, OUTPUTS.values()))
 
 
 class ServerMetadata(BaseModel):
@@ -87,7 +88,9 @@ class InferenceRequest(BaseModel):
 
     id: str | None = Field(None, description="Comes back in the answer")
     inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=1)]
-    outputs: list[RequestedOutput] | None = Field(None, description="Absent, all that are made of the input")
+    outputs: Annotated[list[RequestedOutput], Field(max_length=MAX_OUTPUTS)] | None = Field(
+        None, description="Absent, all that are made of the input; each once"
+    )
     parameters: Parameters = Field(
         {}, description="`binary_data_output`: whether outputs come as bytes unless they say otherwise"
     )

@@ -97,6 +97,7 @@ def changed(values: np.ndarray = Z, **changes: object) -> Mapping[str, object]:
         ({}, "inputs", "Field required"),
         ({"inputs": []}, "inputs", "at least 1 item"),
         ({"inputs": [tensor(Z), tensor(PIXELS)]}, "inputs", "at most 1 item"),
+        ({"inputs": [tensor(Z), tensor(Z)]}, "inputs", "at most 1 item"),
         (changed(name="noise"), "inputs[0].name", "'images' or 'z', got 'noise'"),
         (changed(name=None), "inputs[0].name", "Field required"),
         (changed(shape=[2, True]), "inputs[0].shape[1]", "must be a number, got true"),
@@ -130,6 +131,9 @@ def changed(values: np.ndarray = Z, **changes: object) -> Mapping[str, object]:
             "outputs[1].name",
             "must be mu or log_var, got 'images'",
         ),
+        ({**changed(), "outputs": [{"name": "images"}] * 2}, "outputs[1].name", "got 'images' twice"),
+        ({**changed(PIXELS), "outputs": [{"name": "mu"}] * 2}, "outputs[1].name", "got 'mu' twice"),
+        ({**changed(), "outputs": [{"name": "images"}] * 100_000}, "outputs", "at most 2 items"),
     ],
 )
 def test_what_is_wrong_is_named(body: object, param: str | None, words: str) -> None:
