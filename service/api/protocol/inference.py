@@ -4,6 +4,7 @@ Shapes: N images or latents, H height, W width, C channels, D latent size.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, NoReturn
@@ -25,6 +26,7 @@ from service.errors import BadBody, InvalidValue
 
 # Of the JSON before the bytes of tensors.
 LENGTH_HEADER = "Inference-Header-Content-Length"
+LENGTH = re.compile(r"[0-9]{1,20}")
 DTYPES: Mapping[str, np.dtype[Any]] = {"UINT8": np.dtype("u1"), "FP32": np.dtype("<f4")}
 INPUT = "inputs[0]"
 
@@ -79,7 +81,7 @@ def read_inference(
 def _split(content: bytes, json_length: str | None) -> tuple[bytes, bytes]:
     if json_length is None:
         return content, b""
-    if not json_length.isascii() or not json_length.isdigit() or int(json_length[:20]) > len(content):
+    if not LENGTH.fullmatch(json_length) or int(json_length) > len(content):
         problem = f"{LENGTH_HEADER} must be a number of bytes of the body, which has {len(content)}"
         raise BadBody(f"{problem}, got {shown(json_length)}", param=LENGTH_HEADER, code="bad-json-length")
     return content[: int(json_length)], content[int(json_length) :]

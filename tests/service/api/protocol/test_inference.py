@@ -154,6 +154,7 @@ def test_what_is_wrong_is_named(body: object, param: str | None, words: str) -> 
         (None, "", 0, "Inference-Header-Content-Length", "got ''"),
         (None, "٣", 0, "Inference-Header-Content-Length", "a number of bytes"),
         (None, "9" * 5000, 0, "Inference-Header-Content-Length", "a number of bytes"),
+        (None, "0" * 5000, 0, "Inference-Header-Content-Length", "a number of bytes"),
         (None, "3", 0, "body", "not JSON"),
         (31, "right", 0, "inputs[0].parameters.binary_data_size", "must be 32, .*; got 31 and 32 bytes"),
         (None, "right", 4, "inputs[0].parameters.binary_data_size", "must be 32, .*; got 32 and 28 bytes"),
