@@ -51,8 +51,9 @@ class Arrival:
         return message
 
     def _check_announced(self) -> None:
-        announced = Headers(raw=self._headers).get("content-length", "")
-        if announced.isdigit() and int(announced) > self._max_bytes:
+        # Zeros in front may be more than Python reads a number of.
+        announced = Headers(raw=self._headers).get("content-length", "").lstrip("0")
+        if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
             raise self._too_large()
 
     def _too_large(self) -> TooLarge:

@@ -95,6 +95,13 @@ async def test_a_wrong_method_says_which_are_allowed(client: httpx.AsyncClient) 
     assert "POST" in answer.headers["allow"]
 
 
+async def test_a_length_may_begin_with_zeros(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": "application/json", "content-length": "0" * 5000 + "2"}
+    assert (await client.post("/sample", content=b"{}", headers=headers)).status_code == 200
+    headers["content-length"] = "0" * 5000 + "9" * 19
+    assert_problem(await client.post("/sample", content=b"{}", headers=headers), 413)
+
+
 @pytest.mark.parametrize("path", ["/sample", "/decode", "/encode", "/reconstruct"])
 @pytest.mark.parametrize("is_announced", [True, False], ids=["announced", "chunked"])
 async def test_a_body_over_the_limit_is_refused(
