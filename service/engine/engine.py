@@ -179,18 +179,21 @@ class Engine:
         """Measure images: distortion, mse, mu, log_var; see decode. Not every model can."""
         return self._run(Operation.SCORE, images, timeout_seconds, finish)
 
-    async def do(self, step: Step) -> tuple[Any, float]:
-        """Do a step that is not part of a job: what it gave, and the seconds from asking to having it.
+    def do(self, step: Step, *, timeout_seconds: float) -> asyncio.Future[Any]:
+        """Do a step that is not part of a job, and give back what it gives.
+
+        It is not begun once the future was cancelled or its time ran out.
 
         Raises:
-            NotReady: The engine was stopped.
+            NotReady: The engine was stopped; when awaited.
+            DeadlineExceeded: It was not done within `timeout_seconds`; when awaited.
         """
         loop = asyncio.get_running_loop()
-        started = time.perf_counter()
         future: asyncio.Future[Any] = loop.create_future()
         self._post(resolving(future, loop, step), step.is_short)
-        answer = await future
-        return answer, time.perf_counter() - started
+        expiry = loop.call_later(timeout_seconds, _expire, future)
+        future.add_done_callback(lambda _: expiry.cancel())
+        return future
 
     def _run(self, operation: Operation, rows: Rows, timeout_seconds: float, finish: Step | None) -> Future:
         loop = asyncio.get_running_loop()
@@ -203,7 +206,7 @@ class Engine:
             making = Making(job, rows, submit=self.batcher.submit, post=self._post)
             making.start(self._codecs.num_threads)
         # The batcher looks at deadlines when it forms a batch; this answers even while the device hangs.
-        expiry = loop.call_later(timeout_seconds, _expire, job)
+        expiry = loop.call_later(timeout_seconds, _expire, job.future)
         job.future.add_done_callback(lambda _: self._settle(job, expiry))
         return job.future
 
@@ -232,9 +235,9 @@ class Engine:
             self._metrics.job_cancelled("queued")
 
 
-def _expire(job: Job) -> None:
-    if not job.future.done():
-        job.future.set_exception(DeadlineExceeded("the deadline passed before the device had answered"))
+def _expire(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(DeadlineExceeded("the deadline passed before the device had answered"))
 
 
 def _finish(job: Job, result: Result, since_seconds: float) -> None:

@@ -40,12 +40,12 @@ class Task:
 
 
 def resolving(future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop, step: Step) -> Task:
-    """A task that resolves a future with what a step gives; the step is not begun once that is cancelled."""
+    """A task that resolves a future with what a step gives; the step is not begun once that is done."""
 
     def run() -> None:
         outcome = None
         try:
-            if not future.cancelled():
+            if not future.done():
                 outcome = step.function()
         except BaseException as error:
             outcome = error

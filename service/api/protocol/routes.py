@@ -1,6 +1,7 @@
 """Metadata, readiness and inference, for all models and versions."""
 
 import dataclasses
+import time
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -12,10 +13,11 @@ from starlette.responses import Response
 
 from service.api.errors import PROTOCOL_PREFIX
 from service.api.negotiation import Form, media_type
+from service.api.presence import while_present
 from service.api.protocol import documents
 from service.api.protocol.answers import render
 from service.api.protocol.documents import OCTETS
-from service.api.protocol.inference import LENGTH_HEADER, read_inference
+from service.api.protocol.inference import LENGTH_HEADER, Inference, read_inference
 from service.api.protocol.schemas import (
     BINARY_EXTENSION,
     IMAGES,
@@ -100,9 +102,7 @@ async def infer(request: Request) -> Response:
     with _model(request) as model:
         known = tensors(model.runtime.metadata)
         read = partial(read_inference, content, json_length, known, service.limits.max_images)
-        asked, read_seconds = await model.do(Step(read, is_short=len(content) <= MAX_SHORT_FILE_BYTES))
-        service.metrics.codec_finished("decode_image", read_seconds)
-        record_stage("decode_image", read_seconds)
+        asked, read_seconds = await _read(request, model, Step(read, len(content) <= MAX_SHORT_FILE_BYTES))
         operation, run = (
             (Operation.DECODE, model.decode) if asked.name == Z else (Operation.ENCODE, model.encode)
         )
@@ -115,6 +115,21 @@ async def infer(request: Request) -> Response:
     result = dataclasses.replace(result, prepare_seconds=read_seconds)
     body, length = result.answer
     return _tensors(answer(request, body, Form.JSON, result), length)
+
+
+async def _read(request: Request, model: Engine, step: Step) -> tuple[Inference, float]:
+    """What a body asks for, and the seconds that reading it took.
+
+    How many items it has nobody knows before: meanwhile it holds one place.
+    """
+    service, started = service_of(request), time.perf_counter()
+    with service.places(request, model, 1):
+        work = model.do(step, timeout_seconds=service.timeout_seconds(request))
+        asked = await while_present(request, work)
+    seconds = time.perf_counter() - started
+    service.metrics.codec_finished("decode_image", seconds)
+    record_stage("decode_image", seconds)
+    return asked, seconds
 
 
 def _tensors(reply: Response, json_length: int | None) -> Response:

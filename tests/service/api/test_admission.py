@@ -1,50 +1,20 @@
 """Beyond capacity: refused before any work, and bounded wherever the work waits, its steps included."""
 
 import asyncio
-import threading
 from collections.abc import Sequence
 
-import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.engine.engine import Engine
-from service.engine.steps import Step
 from tests.conftest import RunningApp
 from tests.pictures import file_of, noise, picture
-from tests.scrape import samples
+from tests.service.api.busy import ONE_THREAD, Busy, admitted, until_admitted
 from tests.service.api.problems import assert_problem
 
 pytestmark = pytest.mark.anyio
 
 FILE = file_of(picture(noise(8, 8, 3)))
-ONE_THREAD = {"device_threads": 1, "codec_threads": 1}
 UPLOADS = [{"files": [("image", FILE)] * num} for num in (1, 2)]
-
-
-class Busy:
-    """Holds the only thread up that does an app's short steps, until it is left."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._engine: Engine = app.state.service.models.default
-        self._may_go_on = threading.Event()
-
-    async def __aenter__(self) -> None:
-        self._held = asyncio.create_task(self._engine.do(Step(self._may_go_on.wait, is_short=True)))
-
-    async def __aexit__(self, *_: object) -> None:
-        self._may_go_on.set()
-        await self._held
-
-
-async def admitted(client: httpx.AsyncClient) -> float:
-    return samples((await client.get("/metrics")).text)["vae_admitted_items"]
-
-
-async def until_admitted(client: httpx.AsyncClient, num_items: int) -> None:
-    async with asyncio.timeout(10):
-        while await admitted(client) < num_items:
-            await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +58,7 @@ async def test_what_is_too_much_is_refused_while_less_still_fits(
         assert (await first).status_code == (await second).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/sample", "/decode", "/encode", "/reconstruct"])
+@pytest.mark.parametrize("path", ["/sample", "/decode", "/encode", "/reconstruct", "/v2/models/tiny/infer"])
 async def test_a_full_service_refuses_before_it_reads_the_body(running_app: RunningApp, path: str) -> None:
     async with running_app(max_queued_items=1, **ONE_THREAD) as (app, client):
         async with Busy(app):

@@ -18,6 +18,7 @@ from service.vae.noise import draw_noise
 from tests.conftest import RunningApp
 from tests.pictures import file_of, noise, picture
 from tests.scrape import samples
+from tests.service.api.leaving import leave
 
 pytestmark = pytest.mark.anyio
 
@@ -197,29 +198,3 @@ async def leave_while_uploading(app: FastAPI) -> None:
 async def leave_while_waiting(app: FastAPI) -> None:
     """Send a whole request and close the connection before its answer."""
     await leave(app, "/sample", "application/json", {"type": "http.request", "body": b'{"n": 3}'})
-
-
-async def leave(app: FastAPI, path: str, content_type: str, message: dict[str, object]) -> None:
-    """Send one message of a request and close the connection."""
-    messages = iter([message])
-
-    async def receive() -> dict[str, object]:
-        return next(messages, {"type": "http.disconnect"})
-
-    async def send(message: dict[str, object]) -> None:
-        assert message["type"].startswith("http.response")
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": [(b"content-type", content_type.encode())],
-        "http_version": "1.1",
-        "scheme": "http",
-        "server": ("service", 80),
-        "client": ("client", 1),
-        "root_path": "",
-    }
-    await app(scope, receive, send)

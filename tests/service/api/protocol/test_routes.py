@@ -1,5 +1,6 @@
 """The protocol's paths: metadata, readiness, inference, and errors in its own shape."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,8 @@ from service.app import TITLE, VERSION
 from tests import tiny_vae
 from tests.conftest import RunningApp
 from tests.scrape import samples
+from tests.service.api.busy import ONE_THREAD, Busy, admitted, until_admitted
+from tests.service.api.leaving import leave
 
 pytestmark = pytest.mark.anyio
 
@@ -208,6 +211,31 @@ async def test_a_full_queue_is_429_with_the_time_to_come_back(running_app: Runni
         assert_error(answer, 429, "the queue is full")
         assert int(answer.headers["retry-after"]) >= 1
         assert (await client.post(f"{MODEL}/infer", json=latents())).status_code == 200
+
+
+async def test_a_body_that_waits_to_be_read_holds_a_place_and_keeps_its_deadline(
+    running_app: RunningApp,
+) -> None:
+    async with running_app(max_queued_items=1, **ONE_THREAD) as (app, client), asyncio.timeout(30):
+        async with Busy(app):
+            late = asyncio.create_task(
+                client.post(f"{MODEL}/infer", json=latents(), headers={"x-request-timeout-ms": "2000"})
+            )
+            await until_admitted(client, 1)
+            assert_error(await client.post(f"{MODEL}/infer", json=latents()), 429, "1 of 1 places are taken")
+            assert_error(await late, 504, "deadline")
+            assert await admitted(client) == 0
+        assert (await client.post(f"{MODEL}/infer", json=latents())).status_code == 200
+
+
+async def test_a_client_that_leaves_while_its_body_waits_to_be_read_gives_its_place_back(
+    running_app: RunningApp,
+) -> None:
+    body = httpx.Request("POST", "http://x", json=latents()).content
+    async with running_app(**ONE_THREAD) as (app, client), asyncio.timeout(30), Busy(app):
+        message = {"type": "http.request", "body": body}
+        await leave(app, f"{MODEL}/infer", "application/json", message)
+        assert await admitted(client) == 0
 
 
 async def test_keys_are_asked_for_but_by_probes(running_app: RunningApp) -> None:
