@@ -15,13 +15,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from service import checkpoint
 from service.api import front_page, health, routes, swagger
 from service.api.components import components, security
 from service.api.documents import operation_id
-from service.api.errors import answer_http_error, answer_service_error, answer_unexpected_error
+from service.api.errors import (
+    answer_http_error,
+    answer_nobody,
+    answer_service_error,
+    answer_unexpected_error,
+)
 from service.api.keys import KeyMiddleware, load_keys
 from service.api.middleware import RequestMiddleware
 from service.api.origins import allow_origins
@@ -75,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_routes(app, with_metrics=settings.metrics_port is None)
     app.add_exception_handler(ServiceError, answer_service_error)
     app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(ClientDisconnect, answer_nobody)
     app.add_exception_handler(Exception, answer_unexpected_error)
     return app
 

@@ -8,6 +8,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from service.api.service import service_of
 from service.errors import (
@@ -147,6 +148,16 @@ async def answer_unexpected_error(request: Request, _error: Exception | None = N
     """Answer a fault of ours without showing anything of it."""
     detail = "an internal error; the log has the details under this request_id"
     return problem(request, 500, "Internal error", detail, code="internal-error")
+
+
+class _Unsent(Response):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Leave it: nobody is there to take it."""
+
+
+async def answer_nobody(_request: Request, _error: Exception) -> Response:
+    """Send nothing to a client that has gone, which is no fault of ours."""
+    return _Unsent()
 
 
 def _taken(headers: Mapping[str, str]) -> str:

@@ -161,15 +161,19 @@ async def test_what_machines_ask_often_is_not_logged(
     assert [record for record in caplog.records if record.name == "service.access"] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "content_type", "operation"),
+    [("/encode", "image/png", "encode"), ("/v2/models/tiny/infer", "application/json", "other")],
+)
 async def test_a_client_that_leaves_in_its_upload_is_no_error_of_ours(
-    running_app: RunningApp, caplog: pytest.LogCaptureFixture
+    running_app: RunningApp, caplog: pytest.LogCaptureFixture, path: str, content_type: str, operation: str
 ) -> None:
     async with running_app() as (app, client):
         with caplog.at_level(logging.WARNING):
-            await leave_while_uploading(app)
+            await leave_while_uploading(app, path, content_type)
         found = samples((await client.get("/metrics")).text)
     assert not [series for series, num in found.items() if 'code="500"' in series and num]
-    assert found['vae_requests_total{code="499",operation="encode"}'] == 1
+    assert found[f'vae_requests_total{{code="499",operation="{operation}"}}'] == 1
     assert caplog.records == []
 
 
@@ -189,10 +193,10 @@ async def test_a_client_that_leaves_while_it_waits_is_not_computed(
     assert found['vae_batch_items_sum{operation="decode"}'] == 1
 
 
-async def leave_while_uploading(app: FastAPI) -> None:
+async def leave_while_uploading(app: FastAPI, path: str, content_type: str) -> None:
     """Send the first part of a body and close the connection."""
     first = {"type": "http.request", "body": b"the first", "more_body": True}
-    await leave(app, "/encode", "image/png", first)
+    await leave(app, path, content_type, first)
 
 
 async def leave_while_waiting(app: FastAPI) -> None:

@@ -236,6 +236,8 @@ async def test_a_client_that_leaves_while_its_body_waits_to_be_read_gives_its_pl
         message = {"type": "http.request", "body": body}
         await leave(app, f"{MODEL}/infer", "application/json", message)
         assert await admitted(client) == 0
+        counted = samples((await client.get("/metrics")).text)
+        assert counted['vae_requests_total{code="499",operation="other"}'] == 1
 
 
 async def test_keys_are_asked_for_but_by_probes(running_app: RunningApp) -> None:
