@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import answer_http_error, answer_service_error, answer_unexpected_error
 from service.engine.engine import STOPPING
@@ -36,11 +36,11 @@ class ShortWay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http" or scope["path"] not in self._methods:
-            await self._app(scope, receive, send)
+            await self._pass_on(scope, receive, send)
             return
         endpoint = self._operations.get((scope["method"], scope["path"]))
         if endpoint and "fastapi.telemetry" in scope:  # a traced request's span is named by the framework
-            await self._app(scope, receive, send)
+            await self._pass_on(scope, receive, send)
             return
         request = Request(scope, receive)
         try:
@@ -59,6 +59,23 @@ class ShortWay:
             await response(scope, receive, send)
             raise
         await response(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Leave a request to the framework, which has no answer where the server ends before it."""
+        is_begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except asyncio.CancelledError:
+            if is_begun or scope["type"] != "http":
+                raise
+            response = await answer_service_error(Request(scope), NotReady(STOPPING))
+            await response(scope, receive, send)
 
     async def _refuse(self, request: Request) -> Response:
         allowed = ", ".join(self._methods[request.scope["path"]])

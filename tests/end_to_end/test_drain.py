@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.api.protocol.schemas import example
 from tests.faulty_device import FaultyDevice
 from tests.half_a_request import half_a_request
 from tests.live_server import LiveServer
@@ -94,13 +95,17 @@ def test_what_is_still_in_flight_after_the_grace_is_told_503_and_does_not_hold_t
     ):
         device.begin("hangs for ever")
         answer = ask(live, requests)
+        infer = requests.submit(httpx.post, f"{live.url}/v2/models/tiny/infer", json=example(4), timeout=60)
+        while "vae_admitted_items 2.0" not in httpx.get(f"{live.url}/metrics").text:
+            assert not infer.done()
         live.terminate()
         told = time.monotonic()
-        cut_off = answer.result()
-        assert time.monotonic() - told > 0.9
-        assert cut_off.status_code == 503
-        assert cut_off.headers["content-type"] == "application/problem+json"
-        assert int(cut_off.headers["retry-after"]) >= 1
+        for future, media_type in ((answer, "application/problem+json"), (infer, "application/json")):
+            cut_off = future.result()
+            assert time.monotonic() - told > 0.9
+            assert cut_off.status_code == 503
+            assert cut_off.headers["content-type"] == media_type
+            assert int(cut_off.headers["retry-after"]) >= 1
         assert connection.recv(1000).startswith(b"HTTP/1.1 503 ")
         assert live.wait(8) == 0
     assert "Traceback" not in live.log()

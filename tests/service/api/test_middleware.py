@@ -1,5 +1,6 @@
 """What every answer carries, what is counted, and what is logged."""
 
+import asyncio
 import json
 import logging
 import re
@@ -11,6 +12,7 @@ import pytest
 import torch
 from fastapi import FastAPI
 
+from service.api.protocol import schemas as protocol
 from service.app import create_app
 from service.logs import JsonFormatter
 from service.settings import Settings
@@ -18,6 +20,7 @@ from service.vae.noise import draw_noise
 from tests.conftest import RunningApp
 from tests.pictures import file_of, noise, picture
 from tests.scrape import samples
+from tests.service.api.busy import ONE_THREAD, Busy, admitted, until_admitted
 from tests.service.api.leaving import leave
 
 pytestmark = pytest.mark.anyio
@@ -175,6 +178,28 @@ async def test_a_client_that_leaves_in_its_upload_is_no_error_of_ours(
     assert not [series for series, num in found.items() if 'code="500"' in series and num]
     assert found[f'vae_requests_total{{code="499",operation="{operation}"}}'] == 1
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "media_type"),
+    [
+        ("/interpolate", {"from": 1, "to": 2}, "application/problem+json"),
+        ("/v2/models/tiny/infer", protocol.example(4), "application/json"),
+    ],
+)
+async def test_a_request_that_the_end_of_the_server_cuts_off_is_503(
+    running_app: RunningApp, path: str, body: dict[str, object], media_type: str
+) -> None:
+    async with running_app(**ONE_THREAD) as (app, client), Busy(app):
+        cut_off = asyncio.create_task(client.post(path, json=body))
+        await until_admitted(client, 1)
+        cut_off.cancel()
+        answer = await cut_off
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == media_type
+        assert "shutting down" in answer.text
+        assert int(answer.headers["retry-after"]) >= 1
+        assert await admitted(client) == 0
 
 
 async def test_a_client_that_leaves_while_it_waits_is_not_computed(
