@@ -11,10 +11,10 @@ import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from service.api.negotiation import Form, accept, prefers
+from service.api.whole_files import WholeFiles
 
 FILES = "/playground"
 FOLDER = Path(__file__).parent / "playground"
@@ -28,7 +28,7 @@ POLICY = (
 router = APIRouter()
 
 
-class PageFiles(StaticFiles):
+class PageFiles(WholeFiles):
     """The files of the page, kept by browsers, which ask each time whether they have changed."""
 
     def __init__(self) -> None:

@@ -11,7 +11,8 @@ from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
+
+from service.api.whole_files import WholeFiles
 
 PAGE = "/docs"
 FILES = "/swagger-ui"
@@ -37,9 +38,9 @@ async def show_documents(request: Request) -> Response:
     return answer
 
 
-def files() -> StaticFiles:
+def files() -> WholeFiles:
     """Script, style and icon of the page, to be mounted at FILES."""
-    return StaticFiles(packages=[("fastapi_swagger", "resources")])
+    return WholeFiles(packages=[("fastapi_swagger", "resources")])
 
 
 def _policy(html: str) -> str:

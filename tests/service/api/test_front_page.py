@@ -72,6 +72,18 @@ async def test_every_address_in_the_page_leads_to_this_server(client: httpx.Asyn
         assert (await client.get(path)).status_code == 200, address
 
 
+@pytest.mark.parametrize("asked", ["bytes=abc", "bytes=99999999-", "bytes=0-9", "bytes=0-1,3-4", "lines=1-2"])
+@pytest.mark.parametrize("path", ["/", "/playground/main.js", "/swagger-ui/swagger-ui.css"])
+async def test_files_are_sent_whole_whatever_part_is_asked_for(
+    client: httpx.AsyncClient, path: str, asked: str
+) -> None:
+    whole = await client.get(path, headers=BROWSER)
+    answer = await client.get(path, headers={**BROWSER, "range": asked})
+    assert (answer.status_code, answer.content) == (200, whole.content)
+    assert answer.headers["accept-ranges"] == "none"
+    assert "content-range" not in answer.headers
+
+
 @pytest.mark.parametrize("name", FILES)
 async def test_each_file_has_its_type_and_is_asked_for_again_only_if_it_changed(
     client: httpx.AsyncClient, name: str
