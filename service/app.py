@@ -73,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_run,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to whatever host the request names; a path that there is not is 404
         generate_unique_id_function=operation_id,
     )
     app.state.service = service

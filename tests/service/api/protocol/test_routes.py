@@ -156,6 +156,8 @@ async def test_inference_is_counted_as_what_it_is(running_app: RunningApp) -> No
     ("method", "path", "status", "words"),
     [
         ("GET", "/v2/nowhere", 404, "nothing at /v2/nowhere"),
+        ("GET", "/v2/", 404, "nothing at /v2/"),
+        ("POST", f"{MODEL}/infer/", 404, f"nothing at {MODEL}/infer/"),
         ("POST", "/v2", 405, "/v2 does not take POST"),
         ("GET", f"{MODEL}/infer", 405, "does not take GET; send POST"),
         ("GET", "/v2/models/other", 404, "there are tiny"),
