@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -25,6 +26,8 @@ from service.scripted import UInt8Array
 from service.vae.images import FORMATS
 
 MULTIPART = "multipart/form-data"
+# Of a form's texts. Others could fail, or give what no answer can repeat: Python has codecs for both.
+CHARSETS = ("utf-8", "us-ascii", "iso-8859-1", "windows-1252")
 MAX_FIELDS = 16
 MAX_NAMED_FIELDS = 4
 IMAGE_BODIES = (*FORMATS, MULTIPART, JSON, NPY)
@@ -139,6 +142,7 @@ def _pixel_uploads(content: bytes, counts: range) -> Uploads:
 
 
 async def _multipart_uploads(request: Request, counts: range) -> Uploads:
+    _check_charset(request.headers["content-type"])
     try:
         async with aclosing(request.stream()) as stream:
             parser = InMemoryParser(request.headers, stream, max_files=counts[-1] + 1, max_fields=MAX_FIELDS)
@@ -159,6 +163,13 @@ async def _multipart_uploads(request: Request, counts: range) -> Uploads:
         return Uploads(images, _model(texts.get("model")), fields)
     finally:
         await form.close()
+
+
+def _check_charset(content_type: str) -> None:
+    charset = parse_options_header(content_type)[1].get(b"charset", CHARSETS[0].encode()).decode("latin-1")
+    if charset.lower() not in CHARSETS:
+        problem = f"the charset of a form must be one of {', '.join(CHARSETS)}, got {shown(charset)}"
+        raise BadBody(problem, param="Content-Type", code="bad-multipart")
 
 
 def _image_files(form: FormData, counts: range) -> list[UploadFile]:

@@ -304,6 +304,25 @@ async def test_a_broken_multipart_body_is_refused(
     assert (await multipart(client, path, FILES[:1])).status_code == 200
 
 
+@every_operation
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "unicode_escape", "utf-7", "é", ""])
+async def test_a_form_in_a_charset_that_may_fail_is_refused(
+    client: httpx.AsyncClient, path: str, charset: str
+) -> None:
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={charset}".encode("latin-1")}
+    part = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    answer = await client.post(path, content=part + FILES[0] + b"\r\n--x--\r\n", headers=headers)
+    assert_problem(answer, 400, param="Content-Type", words="one of utf-8, us-ascii")
+
+
+@pytest.mark.parametrize("charset", ["UTF-8", "iso-8859-1"])
+async def test_a_form_may_say_its_charset(client: httpx.AsyncClient, charset: str) -> None:
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    part = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    answer = await client.post("/encode", content=part + FILES[0] + b"\r\n--x--\r\n", headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
 async def test_numbers_are_not_given_as_a_picture(client: httpx.AsyncClient) -> None:
     answer = await client.post("/encode", files={"image": FILES[0]}, headers={"accept": "image/png"})
     assert_problem(answer, 406, param="Accept", words="application/json")
