@@ -4,6 +4,7 @@ Names have the prefix `vae_` and base units. Labels exist from the start, so tha
 first failure; of the HTTP statuses, 200 and those that alerts are about.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from prometheus_client import (
     start_http_server,
 )
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from service.gathering import Gathering
 
@@ -36,6 +38,8 @@ SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 5)
 SIZES = (1, 4, 16, 64)
 # OpenMetrics allows 128 characters for an exemplar's labels, names included.
 MAX_EXEMPLAR_CHARACTERS = 100
+# Of a format that is asked for; the library compares numbers with whatever else it finds there.
+VERSION = re.compile(r"\s*[0-9]{1,9}(\.[0-9]{1,9}){0,3}\s*", re.ASCII)
 
 
 class Metrics:
@@ -51,7 +55,7 @@ class Metrics:
 
     def render(self, accept: str = "") -> bytes:
         """Every metric as OpenMetrics, with exemplars, where that is asked for, or as Prometheus' text."""
-        encode, _ = choose_encoder(accept)
+        encode, _ = _encoder(accept)
         return encode(self._shown)
 
     def gather(self, *, folder: Path, number: int, num_workers: int) -> None:
@@ -62,7 +66,7 @@ class Metrics:
     @staticmethod
     def media_type(accept: str) -> str:
         """What `render` gives."""
-        return choose_encoder(accept)[1]
+        return _encoder(accept)[1]
 
     def listen(self, host: str, port: int) -> Callable[[], None]:
         """Answer scrapes on a port of their own, from a thread of its own; what is returned ends it.
@@ -243,3 +247,10 @@ class Metrics:
         """One histogram with a child for each value of its label, looked up once."""
         histogram = Histogram(name, text, (label,), buckets=buckets, registry=self._registry)
         return {value: histogram.labels(value) for value in values}
+
+
+def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """What writes metrics as asked, and what that is called; Prometheus' text where the version is none."""
+    if any(not VERSION.fullmatch(version) for version in re.findall(r"version=([^;,]*)", accept)):
+        return choose_encoder("")
+    return choose_encoder(accept)

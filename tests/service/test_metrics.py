@@ -146,6 +146,15 @@ def test_a_request_is_an_exemplar_where_openmetrics_is_asked_for() -> None:
     assert samples(metrics.render("*/*")).keys() == samples(metrics.render()).keys()
 
 
+@pytest.mark.parametrize("version", ["abc", "1.x", "2.0.x", "é", "²", "9" * 5000, ""])
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+def test_a_version_that_is_none_gets_the_plain_text(kind: str, version: str) -> None:
+    metrics = Metrics()
+    asked = f"{kind};version={version};q=0.5"
+    assert metrics.media_type(asked).startswith("text/plain; version=0.0.4")
+    assert samples(metrics.render(asked)).keys() == samples(metrics.render()).keys()
+
+
 def test_scrapes_may_have_a_port_of_their_own() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
