@@ -202,11 +202,12 @@ def _declared(content_type: str | None) -> str | None:
 def _base64_uploads(content: object, counts: range) -> Uploads:
     body = content if isinstance(content, dict) else {}
     images = body.get("images")
+    if isinstance(images, list):
+        _check_count(len(images), counts, "images")
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         problem = "is missing" if images is None else "must be a list of texts"
         example = '{"images": ["<base64 or data URI>", ...]}'
         raise InvalidValue(f"images {problem}; the body must be {example}", param="images", code="no-images")
-    _check_count(len(images), counts, "images")
     uploads = [_base64_upload(text, f"images[{index}]") for index, text in enumerate(images)]
     return Uploads(uploads, _model(body.get("model")), body)
 

@@ -10,6 +10,8 @@ from service.errors import InvalidValue
 
 # JSON Schema's types in words.
 KINDS = {"integer": "a whole number", "number": "a number", "string": "a text", "boolean": "true or false"}
+# Of what was sent so many characters are repeated in an answer, or so many numbers.
+MAX_SHOWN, MAX_LISTED = 40, 8
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -22,11 +24,15 @@ def validated(body_type: type[Body], content: object) -> Body:
     """
     if not isinstance(content, dict):
         raise InvalidValue("the body must be a JSON object", code="body-not-an-object")
+    known = {field.alias or name: None for name, field in body_type.model_fields.items()}
+    # Before one that is missing, which it may have been meant for, and before pydantic lists all of them.
+    for name in content:
+        if name not in known:
+            raise unknown_field(name, known)
     try:
         return body_type.model_validate(content)
     except ValidationError as error:
-        # Of a field that there is not rather than of one that is missing, which it may have been meant for.
-        first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+        first = error.errors(include_url=False)[0]
         raise _invalid(body_type, first["type"], first["loc"], first["input"]) from None
 
 
@@ -49,8 +55,6 @@ def _invalid(
     body_type: type[BaseModel], kind: str, location: tuple[int | str, ...], found: object
 ) -> InvalidValue:
     param = str(location[0])
-    if kind == "extra_forbidden":
-        return unknown_field(param, [field.alias or name for name, field in body_type.model_fields.items()])
     expected = _expected(_properties(body_type)[param])
     if kind == "missing":
         return InvalidValue(
@@ -86,6 +90,12 @@ def _expected(schema: dict[str, Any]) -> str:
 
 
 def shown(value: object) -> str:
-    """What was sent, in the words of JSON, cut short."""
+    """What was sent, in the words of JSON, cut short; of lists and objects the size."""
+    if isinstance(value, list) and not (len(value) <= MAX_LISTED and set(map(type, value)) <= {int, float}):
+        return f"a list of {len(value)}"
+    if isinstance(value, Mapping):
+        return f"an object of {len(value)} field{'s' * (len(value) != 1)}"
+    if isinstance(value, str):
+        value = value[:MAX_SHOWN]
     text = "null" if value is None else repr(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

@@ -1,5 +1,7 @@
 """Bodies field by field: what is wrong is named with its limits and with what was sent."""
 
+import time
+
 import pytest
 
 from service.api.bodies import latents, parse_json
@@ -51,6 +53,12 @@ def test_values_at_their_limits_are_taken(content: dict[str, object]) -> None:
         ({"model": "x" * 65}, "model", "a text of at most 64 characters"),
         ({"model": 5}, "model", "a text of at most 64 characters, got 5"),
         ({"N": 5}, "N", "no field 'N'; there are n, seed, temperature"),
+        ({"n": "no number", "N": 5}, "N", "no field 'N'"),
+        ({"n": [[16]]}, "n", "got a list of 1$"),
+        ({"seed": [{}] * 3}, "seed", "got a list of 3$"),
+        ({"seed": [1] * 100}, "seed", "got a list of 100$"),
+        ({"model": {"a": 1}}, "model", "characters, got an object of 1 field$"),
+        ({"model": {"a": 1, "b": 2}}, "model", "characters, got an object of 2 fields$"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_its_limits(
@@ -78,6 +86,22 @@ def test_a_long_field_name_is_shown_shortened() -> None:
         validated(SampleRequest, {"x" * 10_000: 1})
     assert len(caught.value.message) < 200
     assert len(caught.value.param) <= 64
+
+
+def test_the_first_of_many_unknown_fields_is_named_at_once() -> None:
+    content = {f"a{index}": 1 for index in range(500_000)}
+    started = time.process_time()
+    with pytest.raises(InvalidValue, match="no field 'a0'"):
+        validated(SampleRequest, content)
+    assert time.process_time() - started < 0.1
+
+
+def test_what_is_long_is_told_at_once() -> None:
+    for value in ([{}] * 2**21, "x" * 2**24, dict.fromkeys(map(str, range(2**20)))):
+        started = time.process_time()
+        with pytest.raises(InvalidValue):
+            validated(SampleRequest, {"seed": value})
+        assert time.process_time() - started < 0.1
 
 
 def test_the_limit_on_n_is_the_servers_own() -> None:
