@@ -135,13 +135,24 @@ class Connection(HttpToolsProtocol):
         raise Refused
 
     def _check_what_is_left(self) -> None:
-        """After all that came was parsed: is a header under way, and is it still small enough?"""
+        """After all that came was parsed: is it still small enough, and by when must more have come?
+
+        uvicorn bounds how long a connection idles from an answer on, until anything comes. What comes may be
+        of a body whose request was answered before its end: of it no more is awaited than of a header.
+        """
+        is_answered = not self._is_answering
         if self._num_overhead_bytes > self.max_header_bytes:
             self._refuse(self._too_large())
-        elif self._is_in_header or not self._saw_message:
+        elif self._is_in_header or not self._saw_message or (is_answered and self._is_in_body):
             self._start_timer()
         else:
             self._stop_timer()
+            if is_answered:
+                self._idle_again()
+
+    def _idle_again(self) -> None:
+        seconds, close = self.timeout_keep_alive, self.timeout_keep_alive_handler
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, close)
 
     def _too_large(self) -> Refusal:
         detail = f"request line, header and what frames the body may have {self.max_header_bytes} bytes"
@@ -192,6 +203,8 @@ class Connection(HttpToolsProtocol):
         """Close the connection once what was asked for properly has been answered."""
         self._is_refused = True
         self.cycle.keep_alive = False
+        if not self._is_answering:
+            self.transport.close()
 
     def _answer(self, refusal: Refusal) -> None:
         request_id = new_request_id()

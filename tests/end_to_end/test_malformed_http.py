@@ -14,11 +14,27 @@ import pytest
 
 from tests.benchmarks.vitals import vitals
 from tests.live_server import LiveServer
-from tests.malformed_requests import CASES, OK, Case, get, post
+from tests.malformed_requests import CASES, CHUNKED, OK, Case, get, post
 
 WAIT_SECONDS = 20
 HEADER_SECONDS = 0.5
-LIMITS = ("--header-timeout-seconds", str(HEADER_SECONDS), "--request-timeout-seconds", "4")
+KEEP_ALIVE_SECONDS = 2
+LIMITS = (
+    *("--header-timeout-seconds", str(HEADER_SECONDS)),
+    *("--request-timeout-seconds", "4"),
+    *("--keep-alive-seconds", str(KEEP_ALIVE_SECONDS)),
+)
+# Requests that are answered before their body of ten bytes.
+EARLY = {
+    "no such form": (406, post(b"", "Accept: text/html", length=10)),
+    "too large": (413, post(b"", length=99999999)),
+    "nobody asked for a body": (200, get("/livez", "Host: x", "Content-Length: 10")),
+    "chunks": (406, post(b"f\r\n", "Accept: text/html", CHUNKED)),
+    "another protocol": (
+        406,
+        post(b"", "Accept: text/html", "Connection: Upgrade", "Upgrade: h2c", length=10),
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +138,67 @@ def test_a_connection_that_idles_between_requests_is_not_given_up(live: LiveServ
                 answer += client.recv(2**16)
             assert answer.startswith(b"HTTP/1.1 200")
             time.sleep(2 * HEADER_SECONDS)
+
+
+def answer_of(client: socket.socket) -> bytes:
+    answer = b""
+    while not is_whole(answer):
+        answer += client.recv(2**16)
+    return answer
+
+
+def seconds_until_closed(client: socket.socket) -> float:
+    started = time.monotonic()
+    with suppress(ConnectionResetError):
+        assert client.recv(1) == b""
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize(("status", "content"), EARLY.values(), ids=EARLY)
+def test_the_rest_of_a_body_that_was_answered_early_is_not_awaited_for_ever(
+    live: LiveServer, status: int, content: bytes
+) -> None:
+    with connect(live) as client:
+        client.sendall(content)
+        assert answer_of(client).startswith(f"HTTP/1.1 {status}".encode())
+        client.sendall(b"a")
+        assert seconds_until_closed(client) < KEEP_ALIVE_SECONDS
+
+
+def test_the_rest_of_a_body_cannot_trickle_for_ever(live: LiveServer) -> None:
+    started = time.monotonic()
+    with connect(live) as client:
+        client.sendall(EARLY["too large"][1])
+        assert answer_of(client).startswith(b"HTTP/1.1 413")
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while time.monotonic() - started < WAIT_SECONDS:
+                client.sendall(b"a")
+                time.sleep(0.05)
+    assert time.monotonic() - started < 10 * HEADER_SECONDS
+
+
+@pytest.mark.parametrize("name", ["no such form", "nobody asked for a body", "chunks", "another protocol"])
+def test_a_connection_does_not_outlive_a_body_that_was_answered_early(live: LiveServer, name: str) -> None:
+    status, content = EARLY[name]
+    with connect(live) as client:
+        client.sendall(content)
+        assert answer_of(client).startswith(f"HTTP/1.1 {status}".encode())
+        client.sendall(b"0123456789abcde\r\n0\r\n\r\n" if name == "chunks" else b"0123456789")
+        assert seconds_until_closed(client) < 2 * KEEP_ALIVE_SECONDS
+
+
+def test_a_request_may_follow_a_body_that_was_answered_early(live: LiveServer) -> None:
+    with connect(live) as client:
+        for pieces in ([b"0123456789" + get("/livez")], [b"0123", b"456789", get("/livez")]):
+            client.sendall(EARLY["no such form"][1])
+            assert answer_of(client).startswith(b"HTTP/1.1 406")
+            for piece in pieces:
+                client.sendall(piece)
+                time.sleep(HEADER_SECONDS / 5)
+            assert answer_of(client).startswith(b"HTTP/1.1 200")
+        time.sleep(2 * HEADER_SECONDS)
+        client.sendall(get("/livez"))
+        assert answer_of(client).startswith(b"HTTP/1.1 200")
 
 
 def test_slow_connections_keep_nobody_out(live: LiveServer) -> None:
