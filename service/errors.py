@@ -15,6 +15,7 @@ ServiceError
 ├── NotReady                   starting, draining or broken: another replica, later
 ├── DeadlineExceeded           the time allowed ran out before the answer was there
 ├── InferenceFailed            the device failed on this work
+│   └── BadOutput              it gave numbers that are not finite
 ├── DeviceNotFound             this machine has no such device
 ├── CannotListen               the address is taken, or not this machine's
 ├── InvalidKeys                a list of API keys that cannot be used
@@ -125,6 +126,10 @@ class DeadlineExceeded(ServiceError):
 
 class InferenceFailed(ServiceError):
     """The device failed on this work."""
+
+
+class BadOutput(InferenceFailed):
+    """The network gave numbers that are not finite."""
 
 
 class DeviceNotFound(ServiceError):

@@ -14,7 +14,7 @@ import orjson
 
 from service.api.archives import npy_of, tar_of, zip_of
 from service.api.negotiation import Form
-from service.errors import InferenceFailed
+from service.errors import BadOutput
 from service.scoring.distribution import anomaly, percentile
 from service.scoring.figures import SURPRISES, figures
 from service.scripted import Float32Array, UInt8Array
@@ -55,8 +55,13 @@ class Rendering:
     beside: Beside | None = None
 
     def body(self, inputs: Array, outputs: Arrays) -> bytes:
-        """The body of the answer, of what a job took and gave, its images first: uint8 (N, H, W, C)."""
-        pixels = outputs[0]
+        """The body of the answer, of what a job took and gave, its images first: uint8 (N, H, W, C).
+
+        Raises:
+            BadOutput: What it gave beside them is not finite.
+        """
+        pixels, *numbers = outputs
+        check_finite(*numbers)
         match self.form:
             case Form.JSON:
                 return self._json(pixels, self.beside(inputs, outputs) if self.beside else ())
@@ -115,6 +120,16 @@ class Rendering:
         return {**provenance, "Index": index, "Model": f"{self.runtime.metadata.name} {self.runtime.version}"}
 
 
+def check_finite(*arrays: Array) -> None:
+    """See that the network gave numbers, for all else JSON has no word.
+
+    Raises:
+        BadOutput: It did not.
+    """
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise BadOutput("the network gave numbers that are not finite")
+
+
 def latents_beside(z: Array, _: Arrays) -> Sequence[Mapping[str, object]]:
     """What was decoded, float32 (N, D)."""
     return [{"z": row} for row in z]
@@ -129,11 +144,10 @@ def posteriors(runtime: Runtime, form: Form, _: Array, outputs: Arrays) -> bytes
     """Posteriors, mu and log_var float32 (N, D), as JSON, or as NPY of float32 (2, N, D).
 
     Raises:
-        InferenceFailed: The network gave what is not a number, for which JSON has no word.
+        BadOutput: They are not finite.
     """
     mu, log_var = outputs
-    if not (np.isfinite(mu).all() and np.isfinite(log_var).all()):
-        raise InferenceFailed("the network gave numbers that are not finite")
+    check_finite(mu, log_var)
     if form is Form.NPY:
         return npy_of(np.stack([mu, log_var]))
     body = {
@@ -158,10 +172,15 @@ def reconstruction_figures(
     Returns:
         For each image `mse` of pixels in [0, 1]; `psnr` in dB, None where the images are equal; and
         `kl` to the standard normal prior in nats (Kingma and Welling, 2014, appendix B).
+
+    Raises:
+        BadOutput: A divergence is not finite.
     """
     errors = (images.astype(np.float32) - reconstructions) / 255.0
     mse = np.square(errors).mean(axis=(1, 2, 3))
-    kl = 0.5 * (np.square(mu) + np.exp(log_var) - 1.0 - log_var).sum(axis=1)
+    with np.errstate(over="ignore"):
+        kl = 0.5 * (np.square(mu) + np.exp(log_var) - 1.0 - log_var).sum(axis=1)
+    check_finite(kl)
     return [
         {"mse": float(m), "psnr": -10.0 * math.log10(m) if m > 0 else None, "kl": float(k)}
         for m, k in zip(mse, kl, strict=True)
@@ -177,12 +196,11 @@ def scores(runtime: Runtime, images: UInt8Array, measured: Arrays) -> bytes:
         measured: See service.scoring.measurement.measure.
 
     Raises:
-        InferenceFailed: The network gave what is not a number.
+        BadOutput: They are not finite.
     """
     found = figures(images, measured, runtime.prior)
     columns: dict[str, Sequence[float | None]] = {name: found[name].tolist() for name in SCORE_FIGURES}
-    if not np.isfinite([found[name] for name in (*SCORE_FIGURES, *SURPRISES)]).all():
-        raise InferenceFailed("the network gave numbers that are not finite")
+    check_finite(*(found[name] for name in (*SCORE_FIGURES, *SURPRISES)))
     columns["anomaly"] = columns["percentile"] = [None] * len(images)
     distribution = runtime.metadata.scores
     if distribution is not None:

@@ -14,6 +14,7 @@ from service.api.service import service_of
 from service.errors import (
     BadBody,
     BadImage,
+    BadOutput,
     BodyTooLate,
     ClientError,
     DeadlineExceeded,
@@ -47,6 +48,7 @@ STATUSES: Mapping[type[ServiceError], tuple[int, str]] = {
     InvalidValue: (422, "Invalid value"),
     QueueFull: (429, "Too many requests"),
     InferenceFailed: (500, "Inference failed"),
+    BadOutput: (500, "Inference failed"),
     NotReady: (503, "Not ready"),
     DeadlineExceeded: (504, "Deadline exceeded"),
 }
@@ -112,6 +114,8 @@ async def answer_service_error(request: Request, error: Exception) -> Response:
     status, title = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if type(error) in REJECTIONS:
         service_of(request).metrics.rejected(REJECTIONS[type(error)])
+    if isinstance(error, BadOutput):
+        service_of(request).metrics.device_failed("bad_output")
     if isinstance(error, ClientError):
         return problem(
             request,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.answers import Rendering
+from service.api.answers import Rendering, check_finite
 from service.api.bodies import end
 from service.api.negotiation import image_form
 from service.api.query import with_query
@@ -108,6 +108,7 @@ async def _encoded_ends(request: Request, model: Engine, uploads: Uploads) -> En
     work = model.encode(steps, timeout_seconds=service.timeout_seconds(request))
     encoded = await result_of(request, work, has_uploads=True)
     mu = encoded.outputs[0]
+    check_finite(mu)
     return Ends(mu[0], mu[1], {"from": "image", "to": "image"}, encoded)
 
 

@@ -34,7 +34,8 @@ def figures(
         half the mean square of the differences between neighbours, its texture: of white noise the same.
     """
     distortion, mse, mu, log_var = (array.astype(np.float64) for array in measured)
-    rate = 0.5 * (np.square(mu) + np.exp(log_var) - 1.0 - log_var).sum(axis=1)
+    with np.errstate(over="ignore"):
+        rate = 0.5 * (np.square(mu) + np.exp(log_var) - 1.0 - log_var).sum(axis=1)
     pixels = images.astype(np.float64) / LEVELS
     contrast = pixels.reshape(len(pixels), -1).var(axis=1)
     differences = [np.diff(pixels, axis=axis).reshape(len(pixels), -1) for axis in (1, 2)]

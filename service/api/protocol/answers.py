@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import orjson
 
+from service.api.answers import check_finite
 from service.api.protocol.inference import DTYPES, Inference
 from service.api.protocol.schemas import OUTPUTS, TensorMetadata
-from service.errors import InferenceFailed
 from service.vae.operations import Array, Arrays
 from service.vae.runtime import Runtime
 
@@ -29,14 +29,13 @@ def render(
         outputs: What the job gave.
 
     Raises:
-        InferenceFailed: The network gave what is not a number, for which JSON has no word.
+        BadOutput: They are not finite.
     """
     results = dict(zip(OUTPUTS[asked.name], outputs, strict=True))
     described, tails = [], []
     for name, as_bytes in asked.outputs:
         datatype, values = known[name].datatype, results[name]
-        if not np.isfinite(values).all():
-            raise InferenceFailed("the network gave numbers that are not finite")
+        check_finite(values)
         tensor: dict[str, object] = {"name": name, "datatype": datatype, "shape": values.shape}
         if as_bytes:
             tail = np.ascontiguousarray(values, DTYPES[datatype]).tobytes()

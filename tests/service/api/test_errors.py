@@ -46,6 +46,7 @@ CONTRACT = {
     "InvalidValue": 422,
     "QueueFull": 429,
     "InferenceFailed": 500,
+    "BadOutput": 500,
     "NotReady": 503,
     "DeadlineExceeded": 504,
 }
