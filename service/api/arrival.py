@@ -6,7 +6,38 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope
 
 from service.api.deadline import Deadline
-from service.errors import BodyTooLate, TooLarge
+from service.errors import BodyTooLate, QueueFull, TooLarge
+
+# Of the largest size, that may be on their way at a time; what comes in one piece is not, and always taken.
+MAX_BODIES_UNDER_WAY = 32
+RETRY_SECONDS = 1.0
+
+
+class Room:
+    """What has come of bodies that are not complete, of all requests. Used from the event loop only.
+
+    Args:
+        max_bytes: Of all together.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._num_held = 0
+
+    def hold(self, num_bytes: int) -> None:
+        """Hold so many more.
+
+        Raises:
+            QueueFull: That is too many.
+        """
+        if self._num_held + num_bytes > self._max_bytes:
+            problem = f"bodies under way have {self._num_held} bytes of at most {self._max_bytes}"
+            raise QueueFull(f"the queue is full: {problem}", retry_after_seconds=RETRY_SECONDS)
+        self._num_held += num_bytes
+
+    def give_back(self, num_bytes: int) -> None:
+        """Hold so many no more."""
+        self._num_held -= num_bytes
 
 
 class Arrival:
@@ -17,14 +48,18 @@ class Arrival:
         receive: The server's.
         deadline: By when the body must be there.
         max_bytes: Refused before they are read where Content-Length says more, else while they are read.
+        room: For all bodies.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, *, deadline: Deadline, max_bytes: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, *, deadline: Deadline, max_bytes: int, room: Room
+    ) -> None:
         self._headers = scope["headers"]
         self._receive = receive
         self._deadline = deadline
         self._max_bytes = max_bytes
-        self._num_bytes = 0
+        self._room = room
+        self._num_bytes = self._num_held = 0
         self._is_complete = False
 
     async def receive(self) -> Message:
@@ -33,6 +68,7 @@ class Arrival:
         Raises:
             TooLarge: The body has more bytes than allowed.
             BodyTooLate: It was not complete by the deadline.
+            QueueFull: Too many bodies are under way.
             InvalidValue: The request's own deadline is not one.
         """
         if self._is_complete:
@@ -45,10 +81,21 @@ class Arrival:
         except TimeoutError:
             raise self._too_late() from None
         self._is_complete = not message.get("more_body", False)
-        self._num_bytes += len(message.get("body", b""))
+        num_bytes = len(message.get("body", b""))
+        self._num_bytes += num_bytes
         if self._num_bytes > self._max_bytes:
             raise self._too_large()
+        if self._is_complete:
+            self.close()
+        else:
+            self._room.hold(num_bytes)
+            self._num_held += num_bytes
         return message
+
+    def close(self) -> None:
+        """Say that the body is under way no more."""
+        self._room.give_back(self._num_held)
+        self._num_held = 0
 
     def _check_announced(self) -> None:
         # Zeros in front may be more than Python reads a number of.

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.arrival import Arrival
+from service.api.arrival import MAX_BODIES_UNDER_WAY, Arrival, Room
 from service.api.deadline import Deadline
 from service.api.draws import new_request_id
 from service.api.tracing import trace_id
@@ -55,6 +55,7 @@ class RequestMiddleware:
         self._metrics = metrics
         self._models = models
         self._max_body_bytes = max_body_bytes
+        self._room = Room(MAX_BODIES_UNDER_WAY * max_body_bytes)
         self._max_seconds = max_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +64,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         deadline = Deadline(scope, self._max_seconds)
-        arrival = Arrival(scope, receive, deadline=deadline, max_bytes=self._max_body_bytes)
+        arrival = Arrival(scope, receive, deadline=deadline, max_bytes=self._max_body_bytes, room=self._room)
         scope["request_id"] = _request_id(scope)
         status = 0
 
@@ -91,6 +92,7 @@ class RequestMiddleware:
         except Exception:
             log.exception("unexpected error", extra={"fields": {"request_id": scope["request_id"]}})
         finally:
+            arrival.close()
             self._record(scope, status or 499, time.perf_counter() - deadline.arrived_seconds)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
