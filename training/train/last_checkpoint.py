@@ -21,7 +21,8 @@ class LastCheckpoint(Checkpoint):
     """Saves all that a run needs to go on as if it had not been stopped, and never a network that is broken.
 
     Ctrl-C (SIGINT) and a scheduler's SIGTERM stop the run after the present step, all processes after the
-    same one; a second signal stops it at once. Being a checkpoint callback, it comes after all others.
+    same one, and after an epoch's last step once it has been validated; a second signal stops it at once.
+    Being a checkpoint callback, it comes after all others.
 
     Args:
         folder: Of the run.
@@ -46,11 +47,13 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
     ) -> None:
-        """Save where it is time to.
+        """Save where it is time to; an epoch's last step is left to the end of the epoch.
 
         Raises:
             RunStopped: A signal came, here or in another process.
         """
+        if trainer.is_last_batch:  # resumed from here, Lightning would take the epoch for a validated one
+            return
         number, is_due = self._agreed(trainer)
         if number or is_due:
             self._save(trainer)
@@ -61,7 +64,7 @@ class LastCheckpoint(Checkpoint):
         """Save.
 
         Raises:
-            RunStopped: A signal came during validation.
+            RunStopped: A signal came during the epoch's last step or its validation.
         """
         self._save(trainer)
         number, _ = self._agreed(trainer)

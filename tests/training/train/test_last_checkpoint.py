@@ -54,6 +54,11 @@ def last(runs: Path) -> dict[str, Any]:
     return state
 
 
+def epochs(runs: Path) -> list[str]:
+    """Names of the checkpoints of the best epochs: each with its number and its val/loss."""
+    return sorted(path.name for path in (runs / "sprites/checkpoints").glob("epoch*.ckpt"))
+
+
 def assert_same_network(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert one["global_step"] == other["global_step"]
     for name, weight in one["state_dict"].items():
@@ -74,10 +79,30 @@ def test_a_run_that_a_signal_stopped_goes_on_as_if_it_had_not(
         train(config, runs=tmp_path / "stopped")
     assert caught.value.signal_number == number
     assert last(tmp_path / "stopped")["global_step"] == num_steps
+    assert len(epochs(tmp_path / "stopped")) == num_steps // 4
     monkeypatch.undo()
 
     train(config, runs=tmp_path / "stopped", resume=True)
     assert_same_network(last(tmp_path / "whole"), last(tmp_path / "stopped"))
+    assert epochs(tmp_path / "stopped") == epochs(tmp_path / "whole")
+
+
+def test_a_run_that_ended_in_the_validation_of_an_epoch_validates_it_when_it_goes_on(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    often = build_config(config.model_dump(), changes={"machine.save_minutes": ALWAYS})
+    train(often, runs=tmp_path / "whole")
+    monkeypatch.setattr(VAETraining, "on_validation_epoch_start", fail)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(often, runs=tmp_path / "killed")
+    monkeypatch.undo()
+
+    train(often, runs=tmp_path / "killed", resume=True)
+    assert_same_network(last(tmp_path / "whole"), last(tmp_path / "killed"))
+    assert epochs(tmp_path / "killed") == epochs(tmp_path / "whole")
 
 
 def test_a_second_signal_stops_at_once_and_leaves_what_was_saved(
