@@ -8,7 +8,7 @@ from training.config import Config, build_config
 from training.data import load_splits
 from training.data.batches import training_loader, validation_images, validation_loader
 from training.errors import TrainingDiverged
-from training.lightning_module import VAETraining, as_unit_range, seeded_noise
+from training.lightning_module import Terms, VAETraining, as_unit_range, seeded_noise
 from training.losses import gaussian_kl
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
@@ -73,6 +73,36 @@ def test_what_is_shown_is_encoded_and_what_is_meant_is_compared(
         mu, _ = training.model.encode(images.flip(0))
         expected = training.likelihood(images, training.model.decode_logits(mu))
     torch.testing.assert_close(shown.distortion[0], expected)
+
+
+def test_a_training_step_shows_spoilt_images_and_a_validation_step_the_clean_ones(
+    tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    measure = VAETraining.measure
+
+    def watched(
+        self: VAETraining, images: torch.Tensor, *, noise: torch.Tensor, shown: torch.Tensor | None = None
+    ) -> Terms:
+        seen.append((self.training, images, images if shown is None else shown))
+        return measure(self, images, noise=noise, shown=shown)
+
+    monkeypatch.setattr(VAETraining, "measure", watched)
+    fit(build_config(tiny_config.model_dump(), changes={"data.mask": 0.5}), lightning.Callback())
+    assert [is_training for is_training, _, _ in seen] == [True, True, True, True, False]
+    for is_training, images, shown in seen:
+        share_spoilt = (shown != images).any(dim=1).float().mean().item()
+        assert share_spoilt == pytest.approx(0.5 if is_training else 0.0, abs=0.05)
+
+
+def test_the_objective_of_validation_has_the_final_kl_weight_also_during_the_warmup(
+    tiny_config: Config,
+) -> None:
+    changes = {"loss.kl_warmup_epochs": 5, "loss.kl_weight": 4.0}
+    training = fit(build_config(tiny_config.model_dump(), changes=changes), lightning.Callback())
+    figures = {name: value.item() for name, value in training.trainer.callback_metrics.items()}
+    rate = (figures["val/loss"] - figures["val/distortion"]) / 4
+    assert rate == pytest.approx(figures["val/rate"], rel=0.05)
 
 
 class SpoilGradients(lightning.Callback):

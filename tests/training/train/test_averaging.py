@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -30,3 +31,15 @@ def test_later_the_average_keeps_as_much_of_itself_as_asked() -> None:
         kept = min(0.15, (1 + num) / (10 + num))
         expected = kept * expected + (1 - kept) * value
     torch.testing.assert_close(averaged([1.0, 2.0, 3.0, 4.0], 0.15), expected)
+
+
+def test_batch_norms_statistics_are_averaged_like_weights_and_its_count_is_the_last() -> None:
+    network, average = nn.BatchNorm1d(1), MovingAverage(0.999)
+    model = AveragedModel(network, use_buffers=average._use_buffers, **average._kwargs)
+    for value in (1, 2):
+        nn.init.constant_(network.running_mean, value)
+        network.num_batches_tracked.fill_(value)
+        model.update_parameters(network)
+    kept = (1 + 1) / (10 + 1)
+    assert model.module.running_mean.item() == pytest.approx(kept * 1 + (1 - kept) * 2)
+    assert model.module.num_batches_tracked == 2
