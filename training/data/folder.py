@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
 from training.config import DataConfig
 from training.data.files import read_files
 from training.data.splits import ImageSplits, seeded_split
@@ -29,10 +31,10 @@ def load_folder(root: Path, *, config: DataConfig, seed: int) -> ImageSplits:
     if num_train + num_validation < FEW_IMAGES:
         few = f"{num_train} images to train on and {num_validation} to judge by are few"
         logger.warning("%s: expect them learnt by heart; a thousand is a start", few)
-    return ImageSplits(
-        read_files(paths["train"][: config.limit], config=config),
-        read_files(paths["validation"][: config.limit], config=config),
+    train, validation = (
+        limited(paths[part], limit=config.limit, seed=seed) for part in ("train", "validation")
     )
+    return ImageSplits(read_files(train, config=config), read_files(validation, config=config))
 
 
 def folder_paths(root: Path, *, config: DataConfig, seed: int) -> dict[str, list[Path]]:
@@ -47,6 +49,12 @@ def folder_paths(root: Path, *, config: DataConfig, seed: int) -> dict[str, list
         raise DataError(f"{root} holds {found} (looked for {' '.join(SUFFIXES)}, in subfolders too)")
     train, validation = seeded_split(len(paths), validation_fraction=config.validation_fraction, seed=seed)
     return {"train": [paths[i] for i in train], "validation": [paths[i] for i in validation]}
+
+
+def limited(paths: list[Path], *, limit: int | None, seed: int) -> list[Path]:
+    """So many of them, chosen by the seed from all over the folder, whose subfolders may be classes."""
+    order = torch.randperm(len(paths), generator=torch.Generator().manual_seed(seed))
+    return [paths[index] for index in order[:limit].sort().values]
 
 
 def _image_files(root: Path) -> Iterator[Path]:

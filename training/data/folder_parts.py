@@ -6,7 +6,7 @@ import torch
 
 from training.config import DataConfig
 from training.data.files import read_kept
-from training.data.folder import folder_paths
+from training.data.folder import folder_paths, limited
 from training.data.labels import LabelledImages, as_classes
 
 
@@ -17,7 +17,7 @@ def load_folder_part(root: Path, part: str, *, config: DataConfig, seed: int) ->
         DataError: Fewer than two images, or none that can be decoded.
     """
     parts = folder_paths(root, config=config, seed=seed)
-    paths = parts[part][: config.limit]
+    paths = limited(parts[part], limit=config.limit, seed=seed)
     images, kept = read_kept(paths, config=config)
     classes = sorted({_class(path, root) for one in parts.values() for path in one})
     if len(classes) < 2 or "" in classes:

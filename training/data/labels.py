@@ -24,6 +24,10 @@ class Labels:
     values: Tensor
     exclusive: bool
 
+    def at(self, chosen: Tensor) -> "Labels":
+        """Those of the chosen images, int64 (M,)."""
+        return dataclasses.replace(self, values=self.values[chosen])
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:

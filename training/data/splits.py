@@ -1,4 +1,4 @@
-"""Training and validation images, held as uint8, and the seeded way to part one set into two."""
+"""Training and validation images, held as uint8, and the ways to part or thin out a set."""
 
 import dataclasses
 
@@ -17,6 +17,11 @@ class ImageSplits:
 
     train: Tensor
     validation: Tensor
+
+
+def evenly_spaced(num_images: int, num_chosen: int) -> Tensor:
+    """Indices spread over all images, since neighbours in a folder are often alike: int64 (num_chosen,)."""
+    return torch.arange(num_chosen) * num_images // num_chosen
 
 
 def seeded_split(num_images: int, *, validation_fraction: float, seed: int) -> tuple[list[int], list[int]]:

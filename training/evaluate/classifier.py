@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from service.whole_file import write_whole
 from training.data.labels import Labels
+from training.data.splits import evenly_spaced
 from training.lightning_module import as_unit_range
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ AT_A_TIME = 512
 MAX_STANDARDIZED = 10_000
 SEED = 0
 # What is stored belongs to this network and this training: raised where either changes.
-VERSION = 1
+VERSION = 2
 
 
 class Classifier(nn.Module):
@@ -105,7 +106,7 @@ def trained_classifier(
         classifier = Classifier(images.shape[1], len(labels.names)).to(device)
     if not _load(classifier, path):
         _train(classifier, images, labels, num_steps=num_steps)
-        classifier.standardize(images[:MAX_STANDARDIZED])
+        classifier.standardize(images[evenly_spaced(len(images), min(MAX_STANDARDIZED, len(images)))])
         _store(classifier, path)
     return classifier.eval()
 

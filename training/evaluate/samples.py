@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from training.data.parts import load_part
+from training.data.splits import evenly_spaced
 from training.errors import NotComputable
 from training.evaluate.autoencoder import decoded
 from training.evaluate.classifier import NUM_FEATURES, accuracy, trained_classifier
@@ -47,7 +48,7 @@ def measure_frechet_distance(measurement: Measurement) -> None:
     measurement.figures.protocol["classifier"] = {
         "num_training_images": len(part.images),
         "num_labels": len(labels.names),
-        "accuracy": round(accuracy(classifier, images, labels), 4),
+        "accuracy": round(accuracy(classifier, images, labels.at(_chosen(labels.values))), 4),
     }
     features = classifier.features(images)
     for name, others in _others(measurement, len(images)):
@@ -57,7 +58,12 @@ def measure_frechet_distance(measurement: Measurement) -> None:
 
 def _compared(measurement: Measurement) -> Tensor:
     """uint8 (N, C, H, W), 10,000 at most."""
-    return measurement.images.original[:MAX_IMAGES].to(measurement.settings.device)
+    images = measurement.images.original
+    return images[_chosen(images)].to(measurement.settings.device)
+
+
+def _chosen(images: Tensor) -> Tensor:
+    return evenly_spaced(len(images), min(MAX_IMAGES, len(images)))
 
 
 def _others(measurement: Measurement, num_images: int) -> Iterator[tuple[str, Tensor]]:
@@ -73,7 +79,7 @@ def _others(measurement: Measurement, num_images: int) -> Iterator[tuple[str, Te
 
 
 def _training_images(measurement: Measurement, num_images: int) -> Tensor:
-    """All of them where a classifier learns from them too, else the first ones."""
+    """All of them where a classifier learns from them too, else as many as are needed."""
     if measurement.images.labels is not None:
         return measurement.training_part.images
     subject = measurement.subject

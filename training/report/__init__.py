@@ -8,17 +8,13 @@ from torch import Tensor
 
 from training.data.batches import binarized
 from training.data.parts import load_part
+from training.data.splits import evenly_spaced
 from training.errors import TrainingError
 from training.report.classes import Classes, classes_from
 from training.report.curve_section import curve_section
 from training.report.facts import facts
 from training.report.figures import key_figures, measured_on
-from training.report.image_sections import (
-    error_section,
-    evenly_spaced,
-    reconstruction_section,
-    sample_section,
-)
+from training.report.image_sections import error_section, reconstruction_section, sample_section
 from training.report.latent_section import latent_section
 from training.report.network import Network
 from training.report.page import Page

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from service.scripted import Float32Array
+from training.data.splits import evenly_spaced
 from training.report.classes import Classes
 from training.report.curves import Curve, Float64Array
 
@@ -156,17 +157,18 @@ def error_chart(mse: Tensor) -> Figure:
 def scatter_chart(
     title: str, points: Tensor, *, axis_labels: tuple[str, str], classes: Classes | None
 ) -> Figure:
-    """Points (N, 2), up to 2,000 of them, coloured and labelled by class where there are classes."""
+    """Points (N, 2), 2,000 of them where there are more, coloured and labelled by class if there are any."""
     figure, axes = _empty(SQUARE_INCHES, title)
-    shown = points[:MAX_SCATTER_POINTS].numpy()
+    chosen = evenly_spaced(len(points), min(MAX_SCATTER_POINTS, len(points)))
+    shown = points[chosen].numpy()
     size = 3.5 if len(shown) > FEW_SCATTER_POINTS else 6
     if classes is None:
         axes.plot(*shown.T, ".", ms=size, mew=0, color=BLUE, alpha=0.7)
     else:
-        indices = classes.indices[: len(shown)].numpy()
+        indices = classes.indices[chosen].numpy()
         for index, (name, colour) in enumerate(zip(classes.names, CLASS_COLOURS, strict=False)):
-            chosen = shown[indices == index]
-            axes.plot(*chosen.T, ".", ms=size, mew=0, color=colour, alpha=0.85, label=name)
+            own = shown[indices == index]
+            axes.plot(*own.T, ".", ms=size, mew=0, color=colour, alpha=0.85, label=name)
         for name, (x, y) in _label_places(shown, indices, names=classes.names).items():
             axes.annotate(name, (x, y), ha="center", va="center", weight="bold", bbox=LABEL_BOX)
         columns = 5 if max(map(len, classes.names)) < 4 else 3

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from training.data.splits import evenly_spaced
 from training.evaluate.prior import Prior
 from training.grids import paired_rows
 from training.report.charts import error_chart
@@ -99,11 +100,6 @@ def error_section(observations: Observations) -> Section:
     ]
     text = "The number below each image is the mean squared error of its reconstruction."
     return Section("errors", "Best and worst", text, (chart, *panels), layout="halves")
-
-
-def evenly_spaced(num_images: int, num_chosen: int) -> Tensor:
-    """Indices spread over all images, since neighbours in a folder are often alike: int64 (num_chosen,)."""
-    return torch.arange(num_chosen) * num_images // num_chosen
 
 
 def _pairs(observations: Observations, chosen: Tensor) -> Image.Image:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from service.interpolation import Mode, interpolate
+from training.data.splits import evenly_spaced
 from training.report.figures import readable
-from training.report.image_sections import evenly_spaced
 from training.report.latents import traversal
 from training.report.network import Network, Observations
 from training.report.pictures import picture

@@ -121,6 +121,23 @@ def test_subfolders_are_classes_and_undecodable_files_do_not_shift_them(tmp_path
     assert total == 18
 
 
+def test_a_limit_takes_images_of_all_class_folders_and_the_same_wherever_they_are_read(
+    tmp_path: Path,
+) -> None:
+    for name, level in (("cats", 10), ("dogs", 200)):
+        (tmp_path / name).mkdir()
+        for index in range(50):
+            Image.new("RGB", (9, 9), (level, index, index)).save(tmp_path / name / f"{index}.png")
+    config = load_preset(
+        "folder", changes={"data.root": tmp_path, "data.image_shape": (3, 8, 8), "data.limit": 30}
+    )
+    splits = load_splits(config)
+    assert len(splits.train) == 30
+    share_of_dogs = (splits.train[:, 0, 0, 0] > 100).float().mean().item()
+    assert 0.25 < share_of_dogs < 0.75
+    assert torch.equal(load_part("train", config=config.data, seed=config.seed).images, splits.train)
+
+
 def test_a_folder_with_images_beside_its_subfolders_has_no_classes_and_no_test_part(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
     for name in ("a.png", "b.png", "cats/c.png"):

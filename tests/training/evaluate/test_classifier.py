@@ -33,6 +33,16 @@ def test_it_learns_classes(tmp_path: Path) -> None:
     torch.testing.assert_close(features.std(dim=0), torch.ones(64), atol=1e-3, rtol=0)
 
 
+def test_the_units_of_its_features_are_those_of_all_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.evaluate.classifier.MAX_STANDARDIZED", 50)
+    images = torch.cat([torch.full((50, 1, 9, 9), level, dtype=torch.uint8) for level in (0, 255)])
+    labels = as_classes(torch.arange(100) // 50, ("black", "white"))
+    features = trained_classifier(images, labels, cache=tmp_path, device=CPU, num_steps=1).features(images)
+    torch.testing.assert_close(features.mean(dim=0), torch.zeros(64), atol=1e-3, rtol=0)
+
+
 def test_it_learns_attributes_that_exclude_each_other_or_not(tmp_path: Path) -> None:
     images, is_down = striped(500, seed=0)
     is_inverted = torch.arange(500) % 3 == 0

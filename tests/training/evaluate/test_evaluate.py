@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from tests.training.evaluate.linear_gaussian import (
     drawn_images,
 )
 from training.config import DataConfig
+from training.data.labels import LabelledImages, Labels, as_classes
 from training.errors import EvaluationError
 from training.evaluate import evaluate, keep
 from training.evaluate.autoencoder import Autoencoder
+from training.evaluate.classifier import Classifier
 from training.evaluate.groups import GROUPS
 from training.evaluate.images import EvaluatedImages
 from training.evaluate.importance_bound import measure_importance_bound, partial_path
 from training.evaluate.measurement import Measurement, Settings
 from training.evaluate.prior import Prior
+from training.evaluate.samples import measure_frechet_distance
 from training.evaluate.subject import Subject
 
 NUM_VALIDATION_IMAGES = 13  # of 128 sprites, a tenth
@@ -118,6 +122,27 @@ def test_after_ctrl_c_the_importance_bound_goes_on_and_comes_to_the_same(
     assert "images are taken from" in caplog.text
     assert 10_000 - second.num_left < 80  # two for each image, had it begun anew
     assert resumed.figures.values == undisturbed.figures.values
+
+
+def test_of_more_images_than_are_compared_those_of_every_class_are_taken_with_their_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def watched(_: Classifier, images: Tensor, labels: Labels) -> float:
+        seen.append((len(images), labels.values.sum(dim=0).tolist()))
+        return 1.0
+
+    monkeypatch.setattr("training.evaluate.samples.MAX_IMAGES", 200)
+    monkeypatch.setattr("training.evaluate.samples.accuracy", watched)
+    images, labels = drawn_images(300), as_classes(torch.arange(300) // 150, ("cats", "dogs"))
+    measurement = dataclasses.replace(
+        linear_measurement(tmp_path, LinearGaussian(), num_images=1),
+        images=EvaluatedImages("test", images, images, labels, None),
+    )
+    vars(measurement)["training_part"] = LabelledImages(images, labels)
+    measure_frechet_distance(measurement)
+    assert seen == [(200, [100, 100])]
 
 
 def test_a_run_is_measured_and_its_figures_are_those_of_the_export(run: Path, tmp_path: Path) -> None:

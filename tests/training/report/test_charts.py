@@ -1,8 +1,10 @@
 """Charts show what there is: also a run of one epoch, of which each curve has a single point."""
 
 import numpy as np
+import torch
 
-from training.report.charts import EpochAxis, curve_chart, learning_rate_chart
+from training.report.charts import EpochAxis, curve_chart, learning_rate_chart, scatter_chart
+from training.report.classes import Classes
 from training.report.curves import Curve
 
 
@@ -27,3 +29,11 @@ def test_a_long_curve_has_no_dots() -> None:
         learning_rate_chart(curve, axis=axis),
     ):
         assert all(line.get_marker() == "None" for line in figure.axes[0].lines)
+
+
+def test_a_scatter_of_many_points_sorted_by_class_shows_as_many_of_each_class() -> None:
+    classes = Classes(("cats", "dogs"), torch.arange(5000) // 2500)
+    points = torch.stack([classes.indices, torch.rand(5000)], dim=1)
+    figure = scatter_chart("", points, axis_labels=("", ""), classes=classes)
+    shown = {str(line.get_label()): line.get_xdata().tolist() for line in figure.axes[0].lines}
+    assert shown == {"cats": [0.0] * 1000, "dogs": [1.0] * 1000}
