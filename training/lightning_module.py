@@ -22,6 +22,7 @@ from training.optimizers import build_optimizer
 
 POINT_LOG_VAR = -10.0  # of an autoencoder's units, whose posterior is a point
 MAX_SKIPPED_IN_A_ROW = 10
+MAX_SKIPPED_WHERE_SCALED = 40  # the scale begins at 2^16, and each of them halves it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,11 @@ class VAETraining(lightning.LightningModule):
     def is_autoencoder(self) -> bool:
         """Whether z is mu, without noise and without a prior."""
         return self.config.loss.objective == "autoencoder"
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether Lightning scales the loss, lest small gradients vanish, and lowers the scale as needed."""
+        return self.config.machine.precision == "float16"
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         """Mean objective of uint8 images (B, C, H, W)."""
@@ -144,7 +150,11 @@ class VAETraining(lightning.LightningModule):
         num_steps = int(self.trainer.estimated_stepping_batches)
         num_steps_per_epoch = max(1, num_steps // (self.trainer.max_epochs or 1))
         return build_optimizer(
-            self, self.config.optimizer, num_steps=num_steps, num_steps_per_epoch=num_steps_per_epoch
+            self,
+            self.config.optimizer,
+            num_steps=num_steps,
+            num_steps_per_epoch=num_steps_per_epoch,
+            fused=not self.is_scaled,
         )
 
     def configure_gradient_clipping(
@@ -168,9 +178,10 @@ class VAETraining(lightning.LightningModule):
             here = "nan in another process" if self._loss.isfinite() else self._loss.item()
             raise TrainingDiverged(self._advice(f"the loss is {here}"))
         self._num_skipped_in_a_row = 0 if is_norm_finite else self._num_skipped_in_a_row + 1
-        if self._num_skipped_in_a_row > MAX_SKIPPED_IN_A_ROW:
+        most_in_a_row = MAX_SKIPPED_WHERE_SCALED if self.is_scaled else MAX_SKIPPED_IN_A_ROW
+        if self._num_skipped_in_a_row > most_in_a_row:
             raise TrainingDiverged(
-                self._advice(f"the gradients of {MAX_SKIPPED_IN_A_ROW} steps in a row were not finite")
+                self._advice(f"the gradients of {most_in_a_row} steps in a row were not finite")
             )
         if not is_norm_finite:
             self.num_skipped_steps += 1

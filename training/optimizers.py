@@ -11,12 +11,25 @@ from training.config import OptimizerConfig
 
 
 def build_optimizer(
-    network: nn.Module, config: OptimizerConfig, *, num_steps: int, num_steps_per_epoch: int
+    network: nn.Module,
+    config: OptimizerConfig,
+    *,
+    num_steps: int,
+    num_steps_per_epoch: int,
+    fused: bool = True,
 ) -> OptimizerLRScheduler:
     """AdamW, which without weight decay is Adam, and a learning rate that is set anew before each step.
 
     Decay is for weights of matrices and kernels only, not for biases, scales and single numbers.
     Source: Loshchilov & Hutter 2019 (arXiv 1711.05101).
+
+    Args:
+        network: Whose weights are optimized.
+        config: What the optimizer and its schedule are to be.
+        num_steps: Of the whole run.
+        num_steps_per_epoch: Of one epoch.
+        fused: All weights in one kernel, which is fast, and which undoes the scale of scaled gradients
+            itself: too late for them to be clipped.
     """
     matrices = [weight for weight in network.parameters() if weight.ndim >= 2]
     others = [weight for weight in network.parameters() if weight.ndim < 2]
@@ -24,7 +37,7 @@ def build_optimizer(
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    optimizer = AdamW(groups, lr=config.learning_rate, fused=True)
+    optimizer = AdamW(groups, lr=config.learning_rate, fused=fused)
 
     def factor(step: int) -> float:
         return rate_factor(config, step=step, num_steps=num_steps, num_steps_per_epoch=num_steps_per_epoch)

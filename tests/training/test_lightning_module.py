@@ -3,6 +3,8 @@ import math
 import lightning
 import pytest
 import torch
+from lightning.pytorch.plugins import MixedPrecision
+from torch.amp import GradScaler
 
 from training.config import Config, build_config
 from training.data import load_splits
@@ -122,9 +124,10 @@ class SpoilGradients(lightning.Callback):
         self.weights.append(torch.cat([weight.detach().flatten() for weight in pl_module.parameters()]))
 
 
-def fit(config: Config, callback: lightning.Callback) -> VAETraining:
+def fit(config: Config, callback: lightning.Callback, *, scaler: GradScaler | None = None) -> VAETraining:
     training = VAETraining(config)
     trainer = lightning.Trainer(
+        plugins=[] if scaler is None else [MixedPrecision("16-mixed", "cpu", scaler)],
         accelerator="cpu", max_epochs=config.optimizer.epochs, logger=False, enable_progress_bar=False,
         enable_model_summary=False, enable_checkpointing=False, num_sanity_val_steps=0, callbacks=[callback],
     )  # fmt: skip
@@ -166,3 +169,30 @@ def test_the_gradient_is_clipped_to_the_norm_asked_for(tiny_config: Config) -> N
     fit(build_config(tiny_config.model_dump(), changes={"optimizer.clip_norm": 0.5}), norms)
     assert norms.norms
     assert max(norms.norms) <= 0.5 * (1 + 1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+def test_in_float16_gradients_that_overflow_are_skipped_until_the_scale_is_low_enough(
+    tiny_config: Config,
+) -> None:
+    changes = {"machine.precision": "float16", "optimizer.epochs": 4}
+    spoiled, scaler = SpoilGradients(range(12)), GradScaler("cpu", init_scale=2.0**16)
+    training = fit(build_config(tiny_config.model_dump(), changes=changes), spoiled, scaler=scaler)
+    assert training.num_skipped_steps == 12
+    assert scaler.get_scale() == 2.0 ** (16 - 12)
+    assert torch.equal(spoiled.weights[0], spoiled.weights[11])
+    assert not torch.equal(spoiled.weights[11], spoiled.weights[12])
+
+
+def test_in_float16_it_is_the_gradient_without_its_scale_that_is_measured_and_clipped(
+    tiny_config: Config,
+) -> None:
+    def last_norm(precision: str, scaler: GradScaler | None) -> float:
+        changes = {"machine.precision": precision, "optimizer.batch_size": 64, "optimizer.clip_norm": 0.5}
+        torch.manual_seed(0)
+        config = build_config(tiny_config.model_dump(), changes=changes)
+        training = fit(config, lightning.Callback(), scaler=scaler)
+        return training.trainer.callback_metrics["train/gradient_norm"].item()
+
+    expected = last_norm("float32", None)
+    assert last_norm("float16", GradScaler("cpu", init_scale=16.0)) == pytest.approx(expected, rel=0.02)
