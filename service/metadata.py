@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     JsonValue,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -47,6 +48,7 @@ class Provenance(_Frozen):
 
     `origin`: "trained" is of this project's training, which says all of it. "adopted" is of a TorchScript
     file from elsewhere, whose digest is `source_sha256`; `command` is the one that adopted it.
+    `validation_fingerprint` is a checksum of the images that were held out: those of another one may not be.
     """
 
     origin: Literal["trained", "adopted"] = "trained"
@@ -54,6 +56,7 @@ class Provenance(_Frozen):
     dataset: str | None = None
     dataset_license: str | None = None
     num_training_images: PositiveInt | None = None
+    validation_fingerprint: NonNegativeInt | None = None
     preset: str | None = None
     command: str
     config: dict[str, JsonValue] = {}

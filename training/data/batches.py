@@ -3,7 +3,6 @@
 Shapes: N images, B batch, C channels, H height, W width.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from training.config import Config
 from training.data.files import MAX_MEMORY_BYTES
+from training.data.fingerprint import fingerprint
 from training.data.order import ALONE, EpochOrder, Share
 from training.data.read_ahead import read_ahead
 from training.data.splits import ImageSplits
@@ -18,7 +18,6 @@ from training.errors import DataError
 
 CPU = torch.device("cpu")
 DEVICE_SHARE = 4  # images may take one in so many bytes of the device's free memory
-NUM_FINGERPRINTED = 4096
 
 
 class TrainingBatches:
@@ -41,7 +40,7 @@ class TrainingBatches:
         )
         self.config = config
         self.device = device
-        self.fingerprint = _fingerprint(images)
+        self.fingerprint = fingerprint(images)
         self.is_resident = _fits(images, device)
         self.images = images.to(device) if self.is_resident else images
         self._num_taken = 0
@@ -171,9 +170,3 @@ def _fits(images: Tensor, device: torch.device) -> bool:
         free_bytes, _ = torch.cuda.mem_get_info(device)
         return images.nbytes <= free_bytes // DEVICE_SHARE
     return images.nbytes <= MAX_MEMORY_BYTES
-
-
-def _fingerprint(images: Tensor) -> int:
-    """A checksum of up to some thousand images from all over the set."""
-    some = images[:: max(1, len(images) // NUM_FINGERPRINTED)]
-    return zlib.crc32(some.numpy().tobytes())

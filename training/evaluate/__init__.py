@@ -42,7 +42,8 @@ def evaluate(
     """
     with torch.no_grad():
         subject = open_subject(checkpoint, root=root, device=settings.device)
-        images = load_evaluated(subject.data, seed=subject.seed, split=split, limit=limit)
+        expected = subject.validation_fingerprint
+        images = load_evaluated(subject.data, seed=subject.seed, split=split, limit=limit, expected=expected)
         _check_shape(subject, tuple(images.shown.shape[1:]))
         logger.info("%d images of the %s split of %s", len(images.shown), images.split, subject.data.dataset)
         measurement = Measurement(subject, images, settings)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from training.config import DataConfig
 from training.data.batches import binarized
+from training.data.fingerprint import warn_of_others
 from training.data.labels import Labels
 from training.data.parts import DATASETS_WITH_TEST_PART, Part, load_part
 from training.errors import EvaluationError
@@ -37,7 +38,7 @@ class EvaluatedImages:
 
 
 def load_evaluated(
-    config: DataConfig, *, seed: int, split: Part | None, limit: int | None
+    config: DataConfig, *, seed: int, split: Part | None, limit: int | None, expected: int | None = None
 ) -> EvaluatedImages:
     """Read a split, by default the test split where the data set has one, else the validation split.
 
@@ -48,6 +49,7 @@ def load_evaluated(
         seed: Of the run.
         split: Which.
         limit: Take only so many images, the first ones.
+        expected: The fingerprint of the run's validation images, if it is known; others are warned of.
 
     Raises:
         DataError: The images are not there.
@@ -55,6 +57,8 @@ def load_evaluated(
     """
     split = split or ("test" if config.dataset in DATASETS_WITH_TEST_PART else "validation")
     part = load_part(split, config=config, seed=seed)
+    if split == "validation":
+        warn_of_others(part.images, expected=expected)
     binarization_seed = None
     shown = part.images
     if config.binarize:

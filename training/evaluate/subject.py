@@ -52,6 +52,11 @@ class Subject:
     seed: int
     metadata: Metadata | None
 
+    @property
+    def validation_fingerprint(self) -> int | None:
+        """Of the run's validation images, if an exported checkpoint tells it."""
+        return None if self.metadata is None else self.metadata.provenance.validation_fingerprint
+
 
 def open_subject(path: Path, *, root: Path | None, device: torch.device) -> Subject:
     """Open an exported checkpoint, the one of a run folder, or a Lightning checkpoint (`.ckpt`).

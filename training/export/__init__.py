@@ -17,6 +17,7 @@ from service.scoring.distribution import score_distribution
 from service.scripted import as_vae, without_deprecation_warning
 from training.config import Config, build_config, command_line
 from training.data.batches import binarized, validation_images
+from training.data.fingerprint import fingerprint, warn_of_others
 from training.data.splits import ImageSplits
 from training.errors import ExportError
 from training.export.calibration import calibrate
@@ -69,7 +70,7 @@ def export_checkpoint(checkpoint: Path, *, target: Path, splits: ImageSplits) ->
         "likelihood_scale": training.likelihood.scale(),
         "prior": "standard" if mixture is None else "fitted",
     }
-    metadata = _metadata(training.config, state, quality, difference, len(splits.train))
+    metadata = _metadata(training.config, state, quality, difference, splits)
     metadata = metadata.model_copy(update=changes)
     scores = score_distribution(as_vae(scripted), images, metadata, prior=mixture)
     try:
@@ -87,6 +88,7 @@ def load_trained(checkpoint: Path, *, splits: ImageSplits) -> tuple[VAETraining,
         ExportError: The file is missing, is no such checkpoint, or its weights are of another network.
     """
     state = _read(checkpoint)
+    warn_of_others(splits.train, expected=_training_fingerprint(state))
     training = VAETraining(build_config(state["config"]))
     try:
         training.load_state_dict(state["state_dict"])
@@ -124,12 +126,21 @@ def _read(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
+def _training_fingerprint(state: dict[str, Any]) -> int | None:
+    """What the run's loader kept in a checkpoint, to be resumed on the same images only."""
+    try:
+        (loader,) = state["loops"]["fit_loop"]["state_dict"]["combined_loader"]
+        return int(loader["fingerprint"])
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
 def _metadata(
     config: Config,
     state: dict[str, Any],
     quality: Quality,
     difference: dict[str, float],
-    num_training_images: int,
+    splits: ImageSplits,
 ) -> Metadata:
     return Metadata(
         name=config.name,
@@ -142,7 +153,8 @@ def _metadata(
         provenance=Provenance(
             dataset=config.data.dataset,
             dataset_license=config.data.license,
-            num_training_images=num_training_images,
+            num_training_images=len(splits.train),
+            validation_fingerprint=fingerprint(splits.validation),
             preset=config.preset,
             command=command_line(config),
             config=config.model_dump(mode="json", exclude={"machine": True, "data": {"root"}}),

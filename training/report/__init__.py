@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from training.data.batches import binarized
+from training.data.fingerprint import warn_of_others
 from training.data.parts import load_part
 from training.data.splits import evenly_spaced
 from training.errors import TrainingError
@@ -50,6 +51,8 @@ def write_report(
     subject = open_subject(source, root=data)
     logger.info("reading the validation images of %s", subject.data.dataset)
     part = load_part("validation", config=subject.data, seed=subject.seed)
+    expected = subject.checkpoint.metadata.provenance.validation_fingerprint
+    warn_of_others(part.images, expected=expected)
     classes = classes_from(part.labels, dataset=subject.data.dataset, attribute=attribute)
     page = _page(subject, part.images, classes=classes)
     folder = output or (source if source.is_dir() else source.with_name(f"{source.stem}-report"))
