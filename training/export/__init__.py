@@ -97,18 +97,24 @@ def load_trained(checkpoint: Path, *, splits: ImageSplits) -> tuple[VAETraining,
             f"{checkpoint} does not fit its own config, so another version of this code wrote it: "
             f"{str(error).splitlines()[-1].strip()}"
         ) from None
-    calibrate(training, splits.train, unseen=splits.validation)
+    shown = _as_shown(splits.train, training.config)
+    calibrate(training, shown, unseen=validation_images(splits, config=training.config))
     return training, state
+
+
+def _as_shown(images: Tensor, config: Config) -> Tensor:
+    """Training images, uint8 (N, C, H, W), binary where the config binarizes: drawn once, by the seed."""
+    if not config.data.binarize:
+        return images
+    return binarized(images, generator=torch.Generator().manual_seed(config.seed))
 
 
 def _fitted_prior(training: VAETraining, images: Tensor) -> Mixture | None:
     config = training.config
     if config.prior.components == 0:
         return None
-    if config.data.binarize:
-        images = binarized(images, generator=torch.Generator().manual_seed(config.seed))
     logger.info("fitting the prior to the latents of %d images", min(len(images), MAX_IMAGES))
-    z = training_latents(training, images)
+    z = training_latents(training, _as_shown(images, config))
     return fit_mixture(z, num_components=config.prior.components, seed=config.seed)
 
 

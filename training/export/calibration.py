@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from training.corruption import corrupted
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
 from training.likelihoods import OptimalGaussianLikelihood
 
@@ -25,8 +26,9 @@ def calibrate(training: VAETraining, images: Tensor, *, unseen: Tensor) -> None:
 
     Args:
         training: Its model is left in evaluation mode.
-        images: Training images, uint8 (N, C, H, W), in any order: BatchNorm gets their statistics.
-        unseen: Validation images, likewise.
+        images: Training images, uint8 (N, C, H, W), in any order, binary where the config makes them so:
+            BatchNorm gets their statistics once they are spoilt as in training.
+        unseen: Validation images, likewise, which are not spoilt.
     """
     _set_statistics(training, _batches(images))
     training.eval()
@@ -44,14 +46,17 @@ def _set_statistics(training: VAETraining, batches: list[Tensor]) -> None:
     enough = [batch for batch in batches if len(batch) > 1]  # one image has no variance
     if not enough:
         return
-    with _fresh_statistics(training.model):
+    with _fresh_statistics(training.model), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         for seed, batch in enumerate(enough):
-            _mse(training, batch, seed=seed)
+            _mse(training, batch, seed=seed, is_spoilt=True)
 
 
-def _mse(training: VAETraining, batch: Tensor, *, seed: int) -> Tensor:
+def _mse(training: VAETraining, batch: Tensor, *, seed: int, is_spoilt: bool = False) -> Tensor:
     noise = seeded_noise(1, len(batch), training.config.model.latent_dim, seed=seed)
-    return training.measure(as_unit_range(batch), noise=noise).mse
+    images = as_unit_range(batch)
+    shown = corrupted(images, training.config.data) if is_spoilt else images
+    return training.measure(images, noise=noise, shown=shown).mse
 
 
 @contextmanager

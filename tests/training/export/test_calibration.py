@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from training.config import Config, build_config
+from training.corruption import corrupted
 from training.data import load_splits
 from training.export.calibration import calibrate
 from training.lightning_module import VAETraining, as_unit_range
@@ -22,6 +23,20 @@ def test_batch_norm_has_the_statistics_of_the_training_images(tiny_config: Confi
     torch.testing.assert_close(norm.running_var, features.var(dim=(0, 2, 3)))
     assert norm.momentum == pytest.approx(0.1)
     assert not training.model.training
+
+
+def test_batch_norm_has_the_statistics_of_images_that_are_spoilt_as_in_training(tiny_config: Config) -> None:
+    training = VAETraining(build_config(tiny_config.model_dump(), changes={"data.mask": 0.5}))
+    splits = load_splits(tiny_config)
+    state = torch.random.get_rng_state()
+    calibrate(training, splits.train, unseen=splits.validation)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    convolution, norm = training.model.encoder[0][0], training.model.encoder[0][1]
+    torch.manual_seed(0)
+    with torch.no_grad():
+        features = convolution(corrupted(as_unit_range(splits.train), training.config.data))
+    torch.testing.assert_close(norm.running_mean, features.mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(norm.running_var, features.var(dim=(0, 2, 3)))
 
 
 def test_an_optimal_sigma_is_the_root_of_the_mean_squared_error_of_unseen_images(tiny_config: Config) -> None:

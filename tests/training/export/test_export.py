@@ -7,13 +7,13 @@ from service.checkpoint import load
 from service.scripted import as_vae
 from training.config import Config, build_config
 from training.data import load_splits
-from training.data.batches import validation_images
+from training.data.batches import binarized, validation_images
 from training.errors import ExportError
 from training.export import export_checkpoint, load_trained, stored_config
 from training.export.comparison import compare
 from training.export.module import build_module
 from training.export.quality import measure_quality
-from training.lightning_module import VAETraining
+from training.lightning_module import VAETraining, as_unit_range
 from training.run_folder import RunFolder
 from training.train import train
 
@@ -128,6 +128,24 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes | 
         stored_config(path)
     with pytest.raises(ExportError, match=r"nowhere\.ckpt cannot be read"):
         stored_config(tmp_path / "nowhere.ckpt")
+
+
+def test_sigma_of_binary_images_is_that_of_their_own_errors_and_batch_norm_has_their_statistics(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    changes = {"data.binarize": True, "loss.scale": "optimal", "prior.components": 0}
+    config = build_config(tiny_config.model_dump(), changes=changes)
+    exported = train(config, runs=tmp_path)
+    assert exported is not None
+    quality = load(exported).metadata.quality
+    assert quality["sigma"] == pytest.approx(quality["mse"] ** 0.5, rel=1e-4)
+
+    splits = load_splits(config)
+    training, _ = load_trained(RunFolder(tmp_path / "sprites").best(), splits=splits)
+    images = binarized(splits.train, generator=torch.Generator().manual_seed(config.seed))
+    with torch.no_grad():
+        features = training.model.encoder[0][0](as_unit_range(images))
+    torch.testing.assert_close(training.model.encoder[0][1].running_mean, features.mean(dim=(0, 2, 3)))
 
 
 def test_a_checkpoint_of_a_binary_data_set_has_no_sigma(tiny_config: Config) -> None:
