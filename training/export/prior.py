@@ -17,6 +17,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
 from service.prior import Mixture
+from training.data.splits import evenly_spaced
 from training.lightning_module import VAETraining, as_unit_range, seeded_noise
 from training.models.vae import reparametrize
 
@@ -61,8 +62,7 @@ def training_latents(training: VAETraining, images: Tensor) -> Tensor:
     """
     training.eval()
     latents = []
-    num = min(len(images), MAX_IMAGES)
-    chosen = torch.arange(num) * len(images) // num
+    chosen = evenly_spaced(len(images), min(MAX_IMAGES, len(images)))
     for seed, indices in enumerate(chosen.split(BATCH_SIZE)):
         mu, log_var = training.model.encode(as_unit_range(images[indices]))
         noise = seeded_noise(*mu.shape, seed=seed)
