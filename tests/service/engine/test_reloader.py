@@ -203,3 +203,13 @@ def test_a_second_new_file_of_one_name_is_refused(tmp_path: Path, device: torch.
         change(tmp_path / file, name="second")
     assert len(rig.look(is_asked=True)) == 1
     assert (rig.counted("loaded"), rig.counted("refused")) == (1, 1)
+
+
+def test_a_precision_that_a_new_file_is_refused_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tiny_vae.save(tmp_path / "tiny.pt")
+    settings = Settings(checkpoint=file, device="cpu", precision="tf32", max_batch_size=1)
+    engine = build_engine(settings, Codecs(1), Metrics(), file)
+    assert engine.runtime.precision == "float32"
+    assert any(record.message.startswith("tiny: tf32 is not used") for record in caplog.records)
