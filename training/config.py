@@ -181,8 +181,8 @@ def load_preset(name: str, *, changes: Mapping[str, Any] | None = None) -> Confi
 
     Args:
         name: One of `preset_names()`.
-        changes: Dotted key to value, such as `{"optimizer.epochs": 3}`; strings are read as YAML, but for
-                names and paths.
+        changes: Dotted key to value, such as `{"optimizer.epochs": 3}`; strings are read as YAML, but
+            those of TEXTS as they are.
 
     Raises:
         ConfigError: Naming the preset or the key, with the nearest right one, or the value with its limit.
@@ -203,9 +203,7 @@ def build_config(values: Mapping[str, Any], *, changes: Mapping[str, Any] | None
     for key, value in (changes or {}).items():
         if key not in config_keys() and key not in Config.model_fields:
             raise ConfigError(f"there is no key {key!r}{_nearest(key, config_keys())}")
-        merged = _with_change(
-            merged, key.split("."), _read_word(key, value) if isinstance(value, str) else value
-        )
+        merged = _with_change(merged, key.split("."), _read(key, value))
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
@@ -261,13 +259,16 @@ def _key_of(error: ErrorDetails) -> str:
     return ".".join(str(part) for part in error["loc"] if str(part).isidentifier() or isinstance(part, int))
 
 
-def _read_word(key: str, word: str) -> Any:  # noqa: ANN401
+def _read(key: str, value: Any) -> Any:  # noqa: ANN401
+    """A value as it is, but a word of the command line as what it says."""
+    if not isinstance(value, str):
+        return value
     if key in TEXTS:
-        return None if word == NOTHING else word
+        return None if value == NOTHING else value
     try:
-        return yaml.safe_load(word)
+        return yaml.safe_load(value)
     except yaml.YAMLError:
-        raise ConfigError(f"{word!r} is no value that YAML knows") from None
+        raise ConfigError(f"{value!r} is no value that YAML knows") from None
 
 
 def _flatten(fields: Mapping[str, Any], model: type[BaseModel], prefix: str = "") -> Iterable[str]:

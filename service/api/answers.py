@@ -16,7 +16,7 @@ from service.api.archives import npy_of, tar_of, zip_of
 from service.api.negotiation import Form
 from service.errors import BadOutput
 from service.scoring.distribution import anomaly, percentile
-from service.scoring.figures import SURPRISES, figures
+from service.scoring.figures import SURPRISES, figures, kl_divergence
 from service.scripted import Float32Array, UInt8Array
 from service.vae.images import contact_sheet, encode_lossy
 from service.vae.operations import Array, Arrays
@@ -171,15 +171,14 @@ def reconstruction_figures(
 
     Returns:
         For each image `mse` of pixels in [0, 1]; `psnr` in dB, None where the images are equal; and
-        `kl` to the standard normal prior in nats (Kingma and Welling, 2014, appendix B).
+        `kl` to the standard normal prior in nats; see kl_divergence.
 
     Raises:
         BadOutput: A divergence is not finite.
     """
     errors = (images.astype(np.float32) - reconstructions) / 255.0
     mse = np.square(errors).mean(axis=(1, 2, 3))
-    with np.errstate(over="ignore"):
-        kl = 0.5 * (np.square(mu) + np.exp(log_var) - 1.0 - log_var).sum(axis=1)
+    kl = kl_divergence(mu, log_var)
     check_finite(kl)
     return [
         {"mse": float(m), "psnr": -10.0 * math.log10(m) if m > 0 else None, "kl": float(k)}

@@ -4,14 +4,13 @@ The playground is one page of plain files, without a build step, in the folder b
 in it is relative, so that it also works behind a prefix of a proxy.
 """
 
-import os
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
 
 from service.api.negotiation import Form, accept, prefers
 from service.api.whole_files import WholeFiles
@@ -31,20 +30,10 @@ router = APIRouter()
 class PageFiles(WholeFiles):
     """The files of the page, kept by browsers, which ask each time whether they have changed."""
 
+    headers = MappingProxyType({"Cache-Control": "no-cache"})
+
     def __init__(self) -> None:
         super().__init__(directory=FOLDER)
-
-    def file_response(
-        self,
-        full_path: str | os.PathLike[str],
-        stat_result: os.stat_result,
-        scope: Scope,
-        status_code: int = 200,
-    ) -> Response:
-        """Answer with a file, or 304 where the browser has it."""
-        answer = super().file_response(full_path, stat_result, scope, status_code)
-        answer.headers["Cache-Control"] = "no-cache"
-        return answer
 
 
 @router.get("/", include_in_schema=False)

@@ -1,7 +1,6 @@
 """Beyond capacity: refused before any work, and bounded wherever the work waits, its steps included."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 from fastapi import FastAPI
@@ -10,6 +9,7 @@ from tests.conftest import RunningApp
 from tests.pictures import file_of, noise, picture
 from tests.service.api.busy import ONE_THREAD, Busy, admitted, until_admitted
 from tests.service.api.problems import assert_problem
+from tests.service.api.scope import posted
 
 pytestmark = pytest.mark.anyio
 
@@ -90,19 +90,5 @@ async def status_without_a_body(app: FastAPI, path: str) -> int:
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
-    headers: Sequence[tuple[bytes, bytes]] = [(b"content-type", b"image/png")]
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": headers,
-        "http_version": "1.1",
-        "scheme": "http",
-        "server": ("service", 80),
-        "client": ("client", 1),
-        "root_path": "",
-    }
-    await app(scope, receive, send)
+    await app(posted(path, "image/png"), receive, send)
     return int(str(sent[0]["status"]))
