@@ -7,8 +7,9 @@ import textwrap
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from service.command_line import Parser, help_of
 from training.config import Config, build_config, config_keys, load_preset, preset_names
 from training.data import load_splits
 from training.errors import ConfigError, RunStopped, TrainingError
@@ -32,8 +33,6 @@ FLAGS = {
     "devices": "machine.devices",
     "workers": "machine.workers",
 }
-
-EXIT_USAGE = 2
 
 EXAMPLES = """\
 examples:
@@ -160,44 +159,27 @@ class _PlainLines(logging.Formatter):
         return prefix + record.getMessage()
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with a call in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with the message and where to read on."""
-        self.exit(EXIT_USAGE, f"error: {message}; `{self.prog} --help` has examples\n")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m training",
         description="Train a variational autoencoder, measure it, look at it, and export it for the service.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    _add_train(commands.add_parser("train", **_texts("train a network, then export it", _train_examples())))
+    _add_train(commands.add_parser("train", **help_of("train a network, then export it", _train_examples())))
     _add_export(
-        commands.add_parser("export", **_texts("write a run's checkpoint for the service", EXPORT_EXAMPLES))
+        commands.add_parser("export", **help_of("write a run's checkpoint for the service", EXPORT_EXAMPLES))
     )
     evaluation.add_arguments(
-        commands.add_parser("evaluate", **_texts("measure what a checkpoint is worth", evaluation.EXAMPLES))
+        commands.add_parser("evaluate", **help_of("measure what a checkpoint is worth", evaluation.EXAMPLES))
     )
     reporting.add_arguments(
         commands.add_parser(
-            "report", **_texts("show a checkpoint in pictures, on one page", reporting.EXAMPLES)
+            "report", **help_of("show a checkpoint in pictures, on one page", reporting.EXAMPLES)
         )
     )
     return parser
-
-
-def _texts(line: str, examples: str) -> dict[str, Any]:
-    return {
-        "help": line,
-        "description": line[0].upper() + line[1:] + ".",
-        "epilog": examples,
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
-    }
 
 
 def _train_examples() -> str:

@@ -2,25 +2,15 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, NoReturn
 
 import shtab
 
+from service.command_line import Parser, help_of
 from service.commands import texts
 from service.commands.files import adopt, inspect, openapi
 from service.commands.flags import add_settings, add_told, completed
 from service.commands.serving import serve
 from service.settings import Settings
-
-EXIT_USAGE = 2
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong with a call in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with the message and where to read on."""
-        self.exit(EXIT_USAGE, f"error: {message}; `{self.prog} --help` has examples\n")
 
 
 def build_parser() -> Parser:
@@ -34,24 +24,15 @@ def build_parser() -> Parser:
     shtab.add_argument_to(parser, "--print-completion", help="print what makes a shell complete; see below")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     add = commands.add_parser
-    _add_serve(add("serve", **_texts("serve checkpoints over HTTP", texts.SERVE_EXAMPLES)))
+    _add_serve(add("serve", **help_of("serve checkpoints over HTTP", texts.SERVE_EXAMPLES)))
     line = "show what is in a checkpoint, without running any of it"
-    _add_inspect(add("inspect", **_texts(line, texts.INSPECT_EXAMPLES)))
+    _add_inspect(add("inspect", **help_of(line, texts.INSPECT_EXAMPLES)))
     line = "make a checkpoint of a TorchScript VAE from elsewhere"
-    _add_adopt(add("adopt", **_texts(line, texts.ADOPT_EXAMPLES)))
-    _add_openapi(add("openapi", **_texts("write the OpenAPI document", texts.OPENAPI_EXAMPLES)))
+    _add_adopt(add("adopt", **help_of(line, texts.ADOPT_EXAMPLES)))
+    _add_openapi(add("openapi", **help_of("write the OpenAPI document", texts.OPENAPI_EXAMPLES)))
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
-
-
-def _texts(line: str, examples: str) -> dict[str, Any]:
-    return {
-        "help": line,
-        "description": line[0].upper() + line[1:] + ".",
-        "epilog": examples,
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
-    }
 
 
 def _add_serve(parser: Parser) -> None:
