@@ -25,6 +25,9 @@ JSON = "application/json"
 NPY = "application/x-npy"
 # What bodies are sent as where nobody said anything: curl calls whatever -d and --data-binary send a form.
 UNSAID = ("", "application/x-www-form-urlencoded")
+# Lists, objects and texts that a body may have, more than images in nested lists are made of: while a million
+# of them are parsed, every other request waits for half a second.
+MAX_PARTS = 100_000
 # What NaN and Infinity look like where JSON should have a number, or the character before.
 NUMBER = re.compile(r"[^\w\"-]?(?P<number>-?(?:(?P<word>NaN|Infinity)\b|\d[\d.eE+-]*))")
 
@@ -47,6 +50,9 @@ def parse_json(content: bytes) -> object:
     """Parse JSON text; see read_json."""
     if not content:
         return {}
+    if len(content) > MAX_PARTS and _num_parts(content) > MAX_PARTS:
+        problem = f"the body has more than {MAX_PARTS:,} lists, objects and texts; send arrays as binary data"
+        raise BadBody(problem, code="json-too-many-parts")
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -54,6 +60,10 @@ def parse_json(content: bytes) -> object:
         if number is not None and (number["word"] or "infinity" in error.msg):
             _refuse(number["number"])
         raise BadBody(f"the body is not JSON: {error}", code="bad-json") from None
+
+
+def _num_parts(content: bytes) -> int:
+    return content.count(b"[") + content.count(b"{") + content.count(b'"') // 2
 
 
 async def read_latents(request: Request) -> DecodeRequest:

@@ -35,7 +35,7 @@ def evaluate(
         settings: How to measure.
         root: The folder of the data set, where it is not the one that the run names.
         split: test or validation; by default test where the data set has it.
-        limit: Take only so many images, the first ones.
+        limit: Take only so many images; see load_evaluated.
 
     Raises:
         TrainingError: In one line, with the remedy.

@@ -34,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("checkpoint", metavar="CHECKPOINT", type=Path, help="an exported .pt, a run folder or a .ckpt file")
     add("--data", metavar="DIR", type=Path, help="folder of the data set, if it is not where the run had it")
     add("--split", choices=("test", "validation"), help="default: test where the data set has it")
-    add("--limit", metavar="N", help="measure only the first N images")
+    add(
+        "--limit",
+        metavar="N",
+        help="measure N images: the first of a test split, or N from all over the others",
+    )
     add(
         "--importance-samples",
         metavar="S",

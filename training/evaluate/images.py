@@ -13,6 +13,7 @@ from training.data.batches import binarized
 from training.data.fingerprint import warn_of_others
 from training.data.labels import Labels
 from training.data.parts import DATASETS_WITH_TEST_PART, Part, load_part
+from training.data.splits import evenly_spaced
 from training.errors import EvaluationError
 
 TEST_BINARIZATION_SEED = 777  # the test images of a data set are always the same binary ones
@@ -48,7 +49,8 @@ def load_evaluated(
         config: Of the run.
         seed: Of the run.
         split: Which.
-        limit: Take only so many images, the first ones.
+        limit: Take only so many images: the first of a test split, as papers do, or from all over the others,
+            which a folder's classes may have sorted.
         expected: The fingerprint of the run's validation images, if it is known; others are warned of.
 
     Raises:
@@ -67,5 +69,8 @@ def load_evaluated(
     if min(len(shown), limit or len(shown)) < 2:
         num = f"the {split} split has {len(shown)}" if limit is None else f"--limit {limit} leaves one"
         raise EvaluationError(f"two images are the least to evaluate on; {num}")
-    labels = part.labels and dataclasses.replace(part.labels, values=part.labels.values[:limit])
-    return EvaluatedImages(split, shown[:limit], part.images[:limit], labels, binarization_seed)
+    chosen: slice | Tensor = slice(limit)
+    if limit is not None and split != "test":
+        chosen = evenly_spaced(len(shown), min(limit, len(shown)))
+    labels = part.labels and dataclasses.replace(part.labels, values=part.labels.values[chosen])
+    return EvaluatedImages(split, shown[chosen], part.images[chosen], labels, binarization_seed)

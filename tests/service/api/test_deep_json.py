@@ -1,4 +1,4 @@
-"""JSON of many levels, to every route that takes JSON: refused like any other, and no fault of ours."""
+"""JSON of many levels or parts, to every route that takes JSON: refused, and no fault of ours."""
 
 import httpx
 import pytest
@@ -30,6 +30,23 @@ async def test_a_deep_field_is_refused(
     content = f'{{"to": 1, "{name}": {opening * depth}1{closing * depth}}}'.encode()
     answer = await client.post(path, content=content, headers=HEADERS)
     assert_problem(answer, 422 if depth < 1024 else 400, param=answer.json()["param"])
+
+
+@pytest.mark.parametrize("path", ["/sample", "/decode", "/interpolate", INFER])
+@pytest.mark.parametrize("part", ["[]", "{}", '""'])
+async def test_a_million_parts_are_refused_before_they_are_parsed(
+    client: httpx.AsyncClient, path: str, part: str
+) -> None:
+    content = f'{{"z": [{",".join([part] * 1_000_000)}'.encode()  # parsed, it would be no JSON
+    answer = await client.post(path, content=content, headers=HEADERS)
+    assert answer.status_code == 400
+    assert "the body has more than 100,000 lists, objects and texts" in answer.text
+
+
+async def test_as_many_numbers_are_not(client: httpx.AsyncClient) -> None:
+    content = f'{{"z": [[{",".join(["0"] * 1_000_000)}]]}}'.encode()
+    answer = await client.post("/decode", content=content, headers=HEADERS)
+    assert_problem(answer, 422, param="z[0]")
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

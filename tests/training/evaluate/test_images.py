@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 import torch
+from PIL import Image
 
 from tests.training.written_mnist import write_mnist
 from training.config import DataConfig, load_preset
@@ -51,6 +54,19 @@ def test_data_without_a_test_split_are_measured_on_validation_images() -> None:
     assert load_evaluated(config, seed=0, split=None, limit=None).split == "validation"
     with pytest.raises(DataError, match="has no test split: use --split validation"):
         load_evaluated(config, seed=0, split="test", limit=None)
+
+
+def test_a_limit_leaves_images_of_every_class_of_a_folder(tmp_path: Path) -> None:
+    for label in ("ant", "bee", "cat"):
+        (tmp_path / label).mkdir()
+        for index in range(20):
+            Image.new("RGB", (8, 8), (60 * "abc".index(label[0]), index, 0)).save(
+                tmp_path / label / f"{index}.png"
+            )
+    config = DataConfig(dataset="folder", root=tmp_path, image_shape=(3, 8, 8), validation_fraction=0.5)
+    images = load_evaluated(config, seed=0, split=None, limit=6)
+    assert len(images.shown) == len(images.original) == 6
+    assert set(images.shown[:, 0, 0, 0].tolist()) == {0, 60, 120}
 
 
 def test_one_image_is_too_few() -> None:
