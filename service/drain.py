@@ -3,9 +3,11 @@
 uvicorn alone closes its socket a tenth of a second after SIGTERM, while the load balancer still sends to it.
 """
 
+import asyncio
 import math
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from types import FrameType
 import uvicorn
 
 from service.engine.models import Models
+from service.listening import Others
 
 EXIT_DEVICE_LOST = 70
 # With a lost device every answer is 503, for so long that load balancers see it and look elsewhere.
@@ -30,15 +33,23 @@ class DrainingServer(uvicorn.Server):
         config: uvicorn's; its timeout_graceful_shutdown bounds what is in flight at the end.
         models: Told that it drains.
         drain_seconds: How long requests are still taken.
+        others: The sockets of other processes, whose connections it takes where they do not.
         pass_on: Told each signal that it takes.
     """
 
     def __init__(
-        self, config: uvicorn.Config, models: Models, drain_seconds: float, pass_on: Callable[[int], None]
+        self,
+        config: uvicorn.Config,
+        models: Models,
+        *,
+        drain_seconds: float,
+        others: Others,
+        pass_on: Callable[[int], None],
     ) -> None:
         super().__init__(config)
         self._models = models
         self._drain_seconds = drain_seconds
+        self._others = others
         self._pass_on = pass_on
         self._ends = math.inf
 
@@ -62,6 +73,17 @@ class DrainingServer(uvicorn.Server):
         last_resort.start()
 
     async def on_tick(self, counter: int) -> bool:
-        """Look, ten times a second, whether the time has come."""
+        """Look, ten times a second, whether the time has come, and who waits for a process that hangs."""
+        await self._others.take(self._connection)
         self.should_exit = self.should_exit or time.monotonic() >= self._ends
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Turn away whoever comes now, and end what is in flight."""
+        self._others.close()
+        await super().shutdown(sockets)
+
+    def _connection(self) -> asyncio.Protocol:
+        """As uvicorn makes them for the sockets that it is given."""
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)

@@ -60,6 +60,7 @@ class LiveServer:
         self._reader.start()
         self.url = ports.get(timeout=START_SECONDS)
         if not self.url:
+            self.__exit__()
             raise RuntimeError(f"the server did not start: {self.log()}")
         return self
 

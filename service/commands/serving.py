@@ -25,6 +25,7 @@ from service.connection import connections
 from service.drain import EXIT_DEVICE_LOST, DrainingServer
 from service.engine.cores import available_cores
 from service.errors import CannotListen, ServiceError
+from service.listening import Others, for_one_loop, listeners
 from service.settings import Settings
 from service.workers import Workers
 
@@ -32,9 +33,6 @@ EXIT_CONFIGURATION = 3
 # A thread that waits for the interpreter gets it after so long: a device thread must not stand still for
 # Python's default of 5 ms while the event loop is busy.
 SWITCH_INTERVAL_SECONDS = 1e-4
-# libuv takes one connection off a listening socket in each turn of its loop (libuv/libuv#3696). Under load
-# turns are long, and who opens a connection, as health probes do, would wait a turn for each one before him.
-ACCEPTS_PER_TURN = 16
 
 log = logging.getLogger("service")
 
@@ -43,21 +41,21 @@ def serve(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     settings = _with_share_of_cores(settings_of(options))
     with (
-        _listen(settings.host, settings.port) as listener,
+        listeners(settings.host, settings.port, settings.workers) as sockets,
         _meeting_place(settings.workers) as folder,
     ):
-        workers = Workers(settings.workers - 1, _work, settings, listener, folder)
+        workers = Workers(settings.workers - 1, _work, settings, sockets, folder)
         app = _build(settings, number=0, folder=folder)
         for strange in strange_variables(os.environ):
             log.warning("%s", strange)
         service: Service = app.state.service
         if settings.metrics_port is not None:
             _listen_for_scrapes(service, settings.host, settings.metrics_port)
-        server = _server(app, settings, workers.send)
-        listener.listen()  # before the address is said, so that nobody who reads it is turned away
-        say_hello(app, *listener.getsockname()[:2])
+        server = _server(app, settings, Others(sockets[1:]), workers.send)
+        sockets[0].listen()  # before the address is said, so that nobody who reads it is turned away
+        say_hello(app, *sockets[0].getsockname()[:2])
         workers.start()
-        _run(server, listener)
+        server.run(sockets=for_one_loop(sockets[0]))
         workers.send(signal.SIGTERM)
         status = workers.join(settings.shutdown_grace_seconds)
     if status == 0 and not service.models.has_failed:
@@ -65,16 +63,18 @@ def serve(options: argparse.Namespace) -> int:
     return _end(service, status)
 
 
-def _work(number: int, settings: Settings, listener: socket.socket, folder: Path) -> int:
+def _work(number: int, settings: Settings, sockets: list[socket.socket], folder: Path) -> int:
     """Serve in a process beside the first one, which has said everything already."""
     try:
         app = _build(settings, number=number, folder=folder)
     except (ServiceError, OSError) as error:
         log.error("worker %d: %s", number, error)
         return EXIT_CONFIGURATION
-    server = _server(app, settings, lambda _: None)
+    own = sockets.pop(number)
+    server = _server(app, settings, Others(sockets), lambda _: None)
+    own.listen()
     log.info("worker %d takes requests", number)
-    _run(server, listener)
+    server.run(sockets=for_one_loop(own))
     return _end(app.state.service, 0)
 
 
@@ -87,8 +87,10 @@ def _build(settings: Settings, *, number: int, folder: Path) -> FastAPI:
     return app
 
 
-def _server(app: FastAPI, settings: Settings, pass_on: Callable[[int], None]) -> DrainingServer:
-    """The server of one process, and what signals do to it."""
+def _server(
+    app: FastAPI, settings: Settings, others: Others, pass_on: Callable[[int], None]
+) -> DrainingServer:
+    """The server of one process, and what signals do to it; `others` are the other processes' sockets."""
     service: Service = app.state.service
     config = uvicorn.Config(
         app,
@@ -106,7 +108,9 @@ def _server(app: FastAPI, settings: Settings, pass_on: Callable[[int], None]) ->
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.shutdown_grace_seconds,
     )
-    server = DrainingServer(config, service.models, settings.drain_seconds, pass_on)
+    server = DrainingServer(
+        config, service.models, drain_seconds=settings.drain_seconds, others=others, pass_on=pass_on
+    )
     service.models.when_failed(server.fail)
     # Also for the moments before uvicorn takes signals, and after, when it raises again the one that
     # stopped it: a clean end is exit status 0.
@@ -120,12 +124,6 @@ def _server(app: FastAPI, settings: Settings, pass_on: Callable[[int], None]) ->
 
         signal.signal(signal.SIGHUP, reload)
     return server
-
-
-def _run(server: DrainingServer, listener: socket.socket) -> None:
-    # Before it is copied: the copies of all workers are one to the kernel, and would block where one does.
-    listener.setblocking(False)
-    server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTS_PER_TURN - 1))])
 
 
 @contextmanager
@@ -171,16 +169,3 @@ def _listen_for_scrapes(service: Service, host: str, port: int) -> None:
         service.metrics.listen(host, port)
     except OSError as error:
         raise CannotListen(f"port {port} on {host} cannot be used: {error.strerror}") from None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind before the checkpoint is loaded, so that a taken port is said at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise CannotListen(f"port {port} on {host} cannot be used: {error.strerror}") from None
-    return listener

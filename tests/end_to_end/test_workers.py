@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,25 @@ def stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+def num_sockets(pid: int) -> int:
+    """That a process holds open, listening ones among them."""
+    num = 0
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            num += str(file.readlink()).startswith("socket:")
+    return num
+
+
+@contextlib.contextmanager
+def connections(live: LiveServer, num: int) -> Iterator[list[socket.socket]]:
+    """Opened at the same moment, or nearly."""
+    address = ("127.0.0.1", httpx.URL(live.url).port or 0)
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection(address, timeout=WAIT_SECONDS)) for _ in range(num)
+        ]
+
+
 def sample(live: LiveServer) -> bytes:
     answer = httpx.post(
         f"{live.url}/sample", json={"n": 3, "seed": 7}, headers={"Accept": "image/png"}, timeout=WAIT_SECONDS
@@ -77,6 +97,36 @@ def test_both_answer_the_same_and_either_counts_for_both(live: LiveServer) -> No
     answer = httpx.get(f"{live.url}/metrics", headers={"Accept": OPENMETRICS})
     assert "# {request_id=" in answer.text
     assert answer.text.endswith("# EOF\n")
+
+
+def test_connections_of_one_moment_are_divided(live: LiveServer) -> None:
+    pids = (live.pid, other(live))
+    with stopped(live.pid):  # until the other is there for certain
+        sample(live)
+    before = [num_sockets(pid) for pid in pids]
+
+    def nums() -> list[int]:
+        return [num_sockets(pid) - num for pid, num in zip(pids, before, strict=True)]
+
+    with connections(live, 64):
+        live.wait_until(lambda: sum(nums()) >= 64, WAIT_SECONDS)
+        assert min(nums()) >= 10  # of a binomial distribution: less comes once in a hundred million times
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_other_takes_what_is_meant_for_one_that_hangs(live: LiveServer, is_first: bool) -> None:
+    with stopped(live.pid if is_first else other(live)), connections(live, 32) as opened:
+        for connection in opened:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert {connection.recv(2**16)[9:12] for connection in opened} == {b"200"}
+
+
+def test_a_port_that_several_share_is_taken_all_the_same(live: LiveServer) -> None:
+    port = str(httpx.URL(live.url).port)
+    second = LiveServer("--port", port, "--workers", "2")
+    with pytest.raises(RuntimeError, match=f"port {port} on 127.0.0.1 cannot be used"), second:
+        pass
+    assert second.exit_code == 3
 
 
 def test_a_scrape_that_would_leave_a_worker_out_is_refused(live: LiveServer) -> None:
