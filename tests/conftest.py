@@ -10,6 +10,7 @@ import httpx
 import pytest
 import torch
 from fastapi import FastAPI
+from hypothesis import HealthCheck, settings
 
 from service.app import create_app
 from service.settings import Settings
@@ -17,6 +18,14 @@ from tests import tiny_vae
 from tests.live_server import LiveServer
 
 ROOT = Path(__file__).parents[1]
+
+# Continuous integration judges a change by the same examples each time; by hand one looks further.
+IS_CI = "CI" in os.environ
+# How fast the machine is, is no matter of a property.
+settings.register_profile(
+    "patient", deadline=None, derandomize=IS_CI, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 RunningApp = Callable[..., AbstractAsyncContextManager[tuple[FastAPI, httpx.AsyncClient]]]
 

@@ -101,8 +101,10 @@ class LiveServer:
         self._process.wait()
 
     def wait(self, seconds: float) -> int:
-        """Wait for its end; its exit status."""
-        return self._process.wait(seconds)
+        """Wait for its end, and for the last of its log; its exit status."""
+        status = self._process.wait(seconds)
+        self._reader.join(seconds)
+        return status
 
     def log(self) -> str:
         """Everything it wrote to standard error so far."""

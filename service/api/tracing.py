@@ -13,11 +13,19 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 tracer = trace.get_tracer("vae-service")
 
 
-def record_stage(name: str, seconds: float, *, ended_seconds_ago: float = 0.0) -> None:
-    """Record a stage of the current request that has ended, as a child of the request's span."""
-    if trace.get_current_span().is_recording():
-        end = time.time_ns() - int(1e9 * ended_seconds_ago)
-        tracer.start_span(name, start_time=end - int(1e9 * seconds)).end(end_time=end)
+def record_stages(*stages: tuple[str, float]) -> None:
+    """Record the stages of the current request as children of its span.
+
+    Args:
+        stages: A name and seconds for each, one after another; the last has just ended.
+    """
+    if not trace.get_current_span().is_recording():
+        return
+    end = time.time_ns()
+    for name, seconds in reversed(stages):
+        start = end - int(1e9 * seconds)
+        tracer.start_span(name, start_time=start).end(end_time=end)
+        end = start
 
 
 def trace_id(scope: Scope) -> str | None:

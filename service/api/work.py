@@ -15,7 +15,7 @@ from service.api.answers import Rendering
 from service.api.negotiation import PICTURE_FORMS, Form
 from service.api.presence import while_present
 from service.api.service import Service, service_of
-from service.api.tracing import record_stage
+from service.api.tracing import record_stages
 from service.api.uploads import Upload, Uploads
 from service.engine.engine import Future
 from service.engine.jobs import Result
@@ -90,18 +90,14 @@ async def result_of(request: Request, work: Future, *, has_uploads: bool = False
     """
     result = await while_present(request, work)
     metrics = service_of(request).metrics
-    after = 0.0
-    if result.answer is not None:
-        metrics.codec_finished("encode_image", result.finish_seconds)
-        record_stage("encode_image", result.finish_seconds)
-        after += result.finish_seconds
-    record_stage("device", result.device_seconds, ended_seconds_ago=after)
-    after += result.device_seconds
-    record_stage("queue", result.queue_seconds, ended_seconds_ago=after)
+    stages = [("queue", result.queue_seconds), ("device", result.device_seconds)]
     if has_uploads:
         metrics.codec_finished("decode_image", result.prepare_seconds)
-        ended_seconds_ago = after + result.queue_seconds
-        record_stage("decode_image", result.prepare_seconds, ended_seconds_ago=ended_seconds_ago)
+        stages.insert(0, ("decode_image", result.prepare_seconds))
+    if result.answer is not None:
+        metrics.codec_finished("encode_image", result.finish_seconds)
+        stages.append(("encode_image", result.finish_seconds))
+    record_stages(*stages)
     return result
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import IS_CI, ROOT
 from tests.live_server import LiveServer
 
 CONFIG = Path(__file__).with_name("contract.toml")
@@ -39,6 +39,7 @@ def hold(server: LiveServer, folder: Path, *headers: str) -> None:
     flags = ["--max-examples", str(EXAMPLES), "--checks", "all", "--no-color"]
     model = httpx.get(f"{server.url}/v2/models/fashion-mnist", headers=KEY_HEADER).json()
     sent = [part for header in headers for part in ("--header", header)]
+    flags += ["--seed", "1"] if IS_CI else []
     done = subprocess.run(
         [*program, *flags, *sent, f"{server.url}/openapi.json"],
         cwd=folder,

@@ -237,8 +237,8 @@ def test_temperature_is_followed_while_it_moves(playground: Playground) -> None:
 
 
 def test_a_slider_that_is_moved_changes_the_picture_to_what_is_decoded(playground: Playground) -> None:
-    before = playground.pixels("#picture")
-    np.testing.assert_array_equal(before, playground.pixels("#grid img"))
+    before = playground.pixels("#grid img")
+    playground.expect_pixels("#picture", before)
     slider = playground.find("#sliders input").first
     slider.press("End")
     playground.expect_other_pixels("#picture", before)
@@ -264,12 +264,13 @@ def test_a_slider_that_is_dragged_never_has_two_requests_under_way_and_the_last_
     expect(playground.find("#latent-curl code")).to_contain_text(f"{float(slider.input_value()):g}")
     z = z_of(playground.copied("latent"))
     assert z[0][unit_of(slider)] == float(slider.input_value())
-    np.testing.assert_array_equal(playground.pixels("#picture"), decoded(playground.url, z))
+    playground.expect_pixels("#picture", decoded(playground.url, z))
     assert playground.page.evaluate("() => window.maxUnderWay") == 1
 
 
 def test_reset_goes_back_to_the_image_and_random_to_another(playground: Playground) -> None:
-    first = playground.pixels("#picture")
+    first = playground.pixels("#grid img")
+    playground.expect_pixels("#picture", first)
     playground.find("#sliders input").first.press("Home")
     playground.expect_other_pixels("#picture", first)
     playground.find("#reset").click()

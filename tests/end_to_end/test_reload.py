@@ -149,7 +149,7 @@ def test_a_bad_file_keeps_the_model_that_is_served(
     assert set(load.answers) == {(200, before)}
     assert served(live) == before
     assert not sentinel_of(file).exists()
-    assert "is refused, what was served stays" in live.log()
+    live.wait_until(lambda: "is refused, what was served stays" in live.log(), WAIT_SECONDS)
     assert httpx.get(f"{live.url}/readyz").status_code == 200
     tiny_vae.save(file, quality={"elbo": -9.0})
     reload(live, "loaded")

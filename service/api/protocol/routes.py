@@ -34,7 +34,7 @@ from service.api.protocol.schemas import (
     tensors,
 )
 from service.api.service import service_of
-from service.api.tracing import record_stage
+from service.api.tracing import record_stages
 from service.api.work import MAX_SHORT_FILE_BYTES, MAX_SHORT_ROWS, answer, result_of
 from service.engine.engine import Engine
 from service.engine.steps import Step
@@ -128,7 +128,7 @@ async def _read(request: Request, model: Engine, step: Step) -> tuple[Inference,
         asked = await while_present(request, work)
     seconds = time.perf_counter() - started
     service.metrics.codec_finished("decode_image", seconds)
-    record_stage("decode_image", seconds)
+    record_stages(("decode_image", seconds))
     return asked, seconds
 
 

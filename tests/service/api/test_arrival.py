@@ -62,10 +62,12 @@ async def test_a_body_that_failed_is_on_its_way_no_more(running_app: RunningApp)
         yield b" " * MAX_BYTES
 
     async with running_app(max_body_bytes=MAX_BYTES) as (_, client):
+        late = {**JSON, "x-request-timeout-ms": "500"}
+        for num in (MAX_BODIES_UNDER_WAY, 1):
+            uploads = [client.post("/sample", content=never.body(), headers=late) for _ in range(num)]
+            for answer in await asyncio.gather(*uploads):
+                assert_problem(answer, 408)
         for _ in range(MAX_BODIES_UNDER_WAY + 1):
-            late = {**JSON, "x-request-timeout-ms": "10"}
-            answer = await client.post("/sample", content=never.body(), headers=late)
-            assert_problem(answer, 408)
             assert_problem(await client.post("/sample", content=too_much(), headers=JSON), 413)
             answer = await client.post("/encode", content=never.body(), headers=FORM)
             assert_problem(answer, 400, words="multipart")

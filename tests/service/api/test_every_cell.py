@@ -273,7 +273,7 @@ async def test_408_a_body_that_is_not_there_by_the_deadline(client: httpx.AsyncC
 
     body = {"content": stalled(), "headers": {"content-type": JSON}}
     async with asyncio.timeout(10):
-        assert_problem(await call(client, row, body, x_request_timeout_ms="50"), 408)
+        assert_problem(await call(client, row, body, x_request_timeout_ms="500"), 408)
 
 
 @every_post

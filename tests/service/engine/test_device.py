@@ -118,7 +118,7 @@ async def test_what_another_thread_has_on_a_lost_device_is_answered_and_its_resu
 async def test_a_device_that_hangs_is_in_trouble_first_and_then_given_up(num_staged: int) -> None:
     metrics, failure = Metrics(), Failure()
     runtime = FakeRuntime(num_staged=num_staged)
-    batcher, device = make_device(runtime, metrics, watchdog_seconds=0.5, on_failure=failure)
+    batcher, device = make_device(runtime, metrics, watchdog_seconds=2, on_failure=failure)
     runtime.gate.clear()
     jobs = [job_of(*[number] * 4) for number in range(1, 5)]
     for job in jobs:
