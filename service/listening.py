@@ -61,6 +61,8 @@ class Others:
 
     async def take(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
         """Serve what waits in the sockets where something waited the last time, too: their processes hang."""
+        if not self._listeners:
+            return
         have_some = set(select.select(self._listeners, (), (), 0)[0])
         late, self._had_some = have_some & self._had_some, have_some
         loop = asyncio.get_running_loop()
