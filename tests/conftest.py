@@ -18,6 +18,9 @@ from tests import tiny_vae
 from tests.live_server import LiveServer
 
 ROOT = Path(__file__).parents[1]
+# What httpx waits for an answer where a test says nothing else: its own 5 s are less than a busy machine
+# may make a process stand still.
+PATIENCE_SECONDS = 60.0
 
 # Continuous integration judges a change by the same examples each time; by hand one looks further.
 IS_CI = "CI" in os.environ
@@ -62,6 +65,16 @@ def _no_settings_from_outside() -> Iterator[None]:
             name for name in os.environ if name.startswith("VAE_") and not name.startswith("VAE_TEST_")
         ]:
             patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _httpx_is_patient() -> Iterator[None]:
+    """A machine that pauses fails no request; a test that means a shorter time says so itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        for function in (httpx.request, httpx.get, httpx.post, httpx.Client.__init__):
+            assert "timeout" in function.__kwdefaults__, function
+            patch.setitem(function.__kwdefaults__, "timeout", PATIENCE_SECONDS)
         yield
 
 
