@@ -4,6 +4,7 @@ import http.client
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -67,9 +68,20 @@ class ClosedLoop:
     def wait_for(self, num_more: int) -> None:
         """Wait until so many more requests have ended."""
         target = len(self.outcomes) + num_more
+        self._wait(lambda: len(self.outcomes) >= target, f"{num_more} requests")
+
+    def wait_for_those_under_way(self) -> None:
+        """Wait until every request that has been sent by now has ended."""
+        before = [len(each) for each in self._outcomes]
+        self._wait(
+            lambda: all(len(each) > num for each, num in zip(self._outcomes, before, strict=True)),
+            "the requests under way",
+        )
+
+    def _wait(self, is_so: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + TIMEOUT_SECONDS
-        while len(self.outcomes) < target:
-            assert time.monotonic() < deadline, f"{num_more} requests took more than {TIMEOUT_SECONDS} s"
+        while not is_so():
+            assert time.monotonic() < deadline, f"{what} took more than {TIMEOUT_SECONDS} s"
             time.sleep(0.005)
 
     def _run(self, outcomes: list[Outcome]) -> None:

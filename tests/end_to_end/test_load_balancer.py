@@ -58,6 +58,7 @@ def test_a_rolling_restart_fails_no_request_even_without_retries(
             replica = pair[number % 2]
             replica.terminate()
             wait_until_down(balancer, f"replica-{1 + number % 2}")
+            clients.wait_for_those_under_way()  # which may have come to it just before
             answered = replica.num_answered()
             clients.wait_for(50)
             assert replica.num_answered() == answered, "a draining replica got something new"
@@ -104,7 +105,7 @@ def test_a_slow_replica_gets_less(pair: list[Replica], program: str) -> None:
     answered = [replica.num_answered() for replica in pair]
     with (
         before(addresses(pair), program) as balancer,
-        pair[0].device_takes(0.2),
+        pair[0].device_takes(1),
         ClosedLoop(balancer.url) as clients,
     ):
         clients.wait_for(200)
