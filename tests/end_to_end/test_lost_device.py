@@ -14,6 +14,17 @@ from tests.steady_clients import SteadyClients
 EXIT_DEVICE_LOST = 70
 NUM_CLIENTS = 8
 CPU = ("--device", "cpu", "--device-threads", "2", "--max-batch-size", "8")
+WATCHDOG_SECONDS = 4
+# A process that has lost its device answers 503 for a second, too short a time for a busy machine to ask it
+# three times. Here it has five times as long, and its last resort comes as much later.
+FAILED_SECONDS = 5
+LONGER = """
+from service import drain
+drain.FAILED_SECONDS *= 5
+drain.LAST_RESORT_SECONDS *= 5
+"""
+# After those and its short grace it has ended; with the usual grace its last resort would end it, later.
+EXIT_SECONDS = 10
 
 
 @pytest.fixture
@@ -22,7 +33,7 @@ def device(tmp_path: Path) -> FaultyDevice:
 
 
 def health(url: str, path: str) -> tuple[int, dict[str, str]]:
-    answer = httpx.get(f"{url}/{path}", timeout=5, verify=False)  # spares reading certificates
+    answer = httpx.get(f"{url}/{path}", verify=False)  # spares reading certificates
     return answer.status_code, answer.json()
 
 
@@ -31,7 +42,7 @@ def test_under_load_a_lost_device_ends_the_process_and_answers_nobody_with_200(
     device: FaultyDevice, tiny_checkpoint: Path, fault: str
 ) -> None:
     with (
-        LiveServer(*CPU, "--checkpoint", str(tiny_checkpoint), prelude=device.prelude) as live,
+        LiveServer(*CPU, "--checkpoint", str(tiny_checkpoint), prelude=device.prelude + LONGER) as live,
         half_a_request(live.url),
         SteadyClients(live.url, NUM_CLIENTS) as clients,
     ):
@@ -39,13 +50,13 @@ def test_under_load_a_lost_device_ends_the_process_and_answers_nobody_with_200(
         device.begin(fault)
         lost = clients.wait_for(500).answered
         assert health(live.url, "livez")[0] == 503
-        assert time.monotonic() - lost < 1
+        assert time.monotonic() - lost < FAILED_SECONDS
         status, body = health(live.url, "readyz")
         assert (status, body["status"]) == (503, "failed")
         assert "must be restarted" in body["detail"]
         clients.wait_for(503)
-        assert live.wait(3) == EXIT_DEVICE_LOST
-        assert time.monotonic() - lost < 3
+        assert live.wait(EXIT_SECONDS) == EXIT_DEVICE_LOST
+        assert time.monotonic() - lost < EXIT_SECONDS
     late = [answer.status for answer in clients.answers if answer.sent > lost]
     assert late
     assert set(late) <= {503, 0}
@@ -56,25 +67,27 @@ def test_under_load_a_lost_device_ends_the_process_and_answers_nobody_with_200(
 def test_a_device_that_hangs_is_not_ready_then_not_alive_and_then_the_process_ends(
     device: FaultyDevice, tiny_checkpoint: Path
 ) -> None:
-    flags = (*CPU, "--checkpoint", str(tiny_checkpoint), "--watchdog-seconds", "4")
+    flags = (*CPU, "--checkpoint", str(tiny_checkpoint), "--watchdog-seconds", str(WATCHDOG_SECONDS))
     with (
-        LiveServer(*flags, prelude=device.prelude) as live,
+        LiveServer(*flags, prelude=device.prelude + LONGER) as live,
         SteadyClients(live.url, NUM_CLIENTS) as clients,
     ):
         clients.wait_for(200, NUM_CLIENTS)
+        worked = time.monotonic()
         device.begin("hangs for ever")
-        hung = time.monotonic()
+        hung = asked = time.monotonic()
         while (ready := health(live.url, "readyz"))[0] == 200:
-            assert time.monotonic() - hung < 8
-        assert time.monotonic() - hung > 3.9
+            assert asked - hung < 2 * WATCHDOG_SECONDS
+            asked = time.monotonic()
+        assert time.monotonic() - worked > WATCHDOG_SECONDS - 0.1
         assert ready[1]["status"] == "stuck"
         assert "has not given a batch back" in ready[1]["detail"]
         alive = health(live.url, "livez")
         assert (alive[0], alive[1]["status"]) == (200, "ok")
         answered = clients.wait_for(503, NUM_CLIENTS).answered
-        assert answered - hung > 7.9
+        assert answered - worked > 2 * WATCHDOG_SECONDS - 0.1
         assert health(live.url, "livez")[0] == 503
-        assert live.wait(3) == EXIT_DEVICE_LOST
+        assert live.wait(EXIT_SECONDS) == EXIT_DEVICE_LOST
     assert set(answer.status for answer in clients.answers if answer.sent > hung + 0.5) <= {503, 0}
     assert {answer.status for answer in clients.answers} <= {200, 503, 0}
 
@@ -82,7 +95,7 @@ def test_a_device_that_hangs_is_not_ready_then_not_alive_and_then_the_process_en
 def test_a_device_that_comes_back_in_time_is_ready_again_and_has_lost_nothing(
     device: FaultyDevice, tiny_checkpoint: Path
 ) -> None:
-    flags = (*CPU, "--checkpoint", str(tiny_checkpoint), "--watchdog-seconds", "4")
+    flags = (*CPU, "--checkpoint", str(tiny_checkpoint), "--watchdog-seconds", str(WATCHDOG_SECONDS))
     with (
         LiveServer(*flags, prelude=device.prelude) as live,
         SteadyClients(live.url, NUM_CLIENTS) as clients,
@@ -92,9 +105,10 @@ def test_a_device_that_comes_back_in_time_is_ready_again_and_has_lost_nothing(
         while health(live.url, "readyz")[1]["status"] != "stuck":
             continue
         device.end()
-        back = time.monotonic()
+        back = asked = time.monotonic()
         while health(live.url, "readyz")[0] != 200:
-            assert time.monotonic() - back < 4
+            assert asked - back < 4
+            asked = time.monotonic()
         assert health(live.url, "livez") == (200, {"status": "ok"})
         clients.wait_for(200, len(clients.answers) + NUM_CLIENTS)
     assert {answer.status for answer in clients.answers} == {200}
