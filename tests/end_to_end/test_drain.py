@@ -13,9 +13,9 @@ from tests.faulty_device import FaultyDevice
 from tests.half_a_request import half_a_request
 from tests.live_server import LiveServer
 
-DRAIN_SECONDS = 6.0
+DRAIN_SECONDS = 12.0
 # A busy machine may be so late.
-SLACK_SECONDS = 2.0
+SLACK_SECONDS = 6.0
 CPU = ("--device", "cpu", "--max-batch-size", "8")
 
 
@@ -24,20 +24,22 @@ def test_a_server_that_is_told_to_stop_drains_first(
 ) -> None:
     device = str(request.config.getoption("--device"))
     flags = ("--device", device, "--checkpoint", str(tiny_checkpoint), "--drain-seconds", str(DRAIN_SECONDS))
-    with LiveServer(*flags) as live, httpx.Client(base_url=live.url, timeout=10, verify=False) as client:
+    with LiveServer(*flags) as live, httpx.Client(base_url=live.url, verify=False) as client:
         assert client.get("/readyz").status_code == 200
+        untold = time.monotonic()
         live.terminate()
-        told = time.monotonic()
+        told = asked = time.monotonic()
         while (ready := client.get("/readyz")).status_code == 200:
-            assert time.monotonic() - told < SLACK_SECONDS
+            assert asked - told < SLACK_SECONDS
+            asked = time.monotonic()
         assert ready.json() == {"status": "draining"}
         assert ready.headers["connection"] == "close"
         assert "vae_ready 0.0" in client.get("/metrics").text
-        while time.monotonic() - told < DRAIN_SECONDS - SLACK_SECONDS:
+        while time.monotonic() - untold < DRAIN_SECONDS - SLACK_SECONDS:
             assert client.post("/sample", json={"n": 2}).status_code == 200
             assert client.get("/livez").status_code == 200
         assert live.wait(DRAIN_SECONDS + 5) == 0
-    assert time.monotonic() - told >= DRAIN_SECONDS
+    assert time.monotonic() - untold >= DRAIN_SECONDS
     assert '"message": "stopped"' in live.log().splitlines()[-1]
 
 
@@ -98,11 +100,11 @@ def test_what_is_still_in_flight_after_the_grace_is_told_503_and_does_not_hold_t
         infer = requests.submit(httpx.post, f"{live.url}/v2/models/tiny/infer", json=example(4), timeout=60)
         while "vae_admitted_items 2.0" not in httpx.get(f"{live.url}/metrics").text:
             assert not infer.done()
+        untold = time.monotonic()
         live.terminate()
-        told = time.monotonic()
         for future, media_type in ((answer, "application/problem+json"), (infer, "application/json")):
             cut_off = future.result()
-            assert time.monotonic() - told > 0.9
+            assert time.monotonic() - untold > 0.9
             assert cut_off.status_code == 503
             assert cut_off.headers["content-type"] == media_type
             assert int(cut_off.headers["retry-after"]) >= 1
