@@ -5,7 +5,7 @@ import dataclasses
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from tests.benchmarks import accounts
 from tests.benchmarks.arrivals import BROKEN
@@ -20,6 +20,10 @@ MAX_PATIENCE_SECONDS, MAX_WAIT_SECONDS = 0.05, 60.0
 # After the last request the server may take so long to close what its clients have closed.
 SETTLE_SECONDS = 10.0
 UNANSWERED = -1
+# What codec threads do, and what the event loop's own threads do. So many at once are more than ever meet;
+# as some of them may come late all the same, several times in a row must have started no thread.
+IN_THREADS = ("/reconstruct: photo", "GET /metrics")
+NUM_AT_ONCE, TIMES_ALIKE = 16, 3
 
 SCRAPE = request("GET", "/metrics")
 
@@ -80,6 +84,13 @@ class Clients:
         """One request of each kind, one after another."""
         for kind in self._kinds:
             await self._send(kind)
+
+    async def at_once(self, names: Collection[str], num: int) -> None:
+        """So many requests of each of these kinds, all at the same time."""
+        async with asyncio.TaskGroup() as under_way:
+            for kind in self._kinds:
+                for _ in range(num if kind.name in names else 0):
+                    under_way.create_task(self._send(kind))
 
     async def at_rate(self, requests_per_second: float, seconds: float) -> None:
         """Requests of any kind at even distances, each sent when it is due, and then awaited."""
@@ -143,6 +154,7 @@ async def endure(
         clients = Clients(pool, kinds)
         at_start, _ = await clients.scrape()
         await clients.every_kind()
+        await _start_threads(clients, pid)
         pool.close()
         rest = await _rest(pid)
         seen: list[Vitals] = []
@@ -155,6 +167,18 @@ async def endure(
     wrong = accounts.discrepancies(at_start, at_end, sent)
     warm = [one for one in seen if one.seconds >= seen[0].seconds + warm_up_seconds]
     return Endurance(clients.num_sent, clients.unexpected, warm, rests, wrong)
+
+
+async def _start_threads(clients: Clients, pid: int) -> None:
+    """Keep the server's pools of threads busy until they start none any more.
+
+    They start one only where all are busy: else that would be whenever two requests happen to meet.
+    """
+    num_alike, last = 0, 0
+    while num_alike < TIMES_ALIKE:
+        await clients.at_once(IN_THREADS, NUM_AT_ONCE)
+        now = vitals(pid).num_threads
+        num_alike, last = (num_alike + 1 if now == last else 0), now
 
 
 async def _watch(pid: int, seen: list[Vitals], say: Callable[[float], None]) -> None:
