@@ -94,18 +94,20 @@ def test_the_first_process_alone_reports_and_exports(two: Run) -> None:
 
 def test_a_killed_process_ends_the_run_which_goes_on_and_ends_after_as_many_steps(tmp_path: Path) -> None:
     root = tmp_path / "sprites"
-    flags = tiny_flags(tmp_path, optimizer__epochs="3", machine__save_minutes="1e-9")
+    num_epochs = 20  # which take long enough for the first save to be seen before the run has ended
+    num_steps = num_epochs * NUM_IMAGES // 8
+    flags = tiny_flags(tmp_path, optimizer__epochs=str(num_epochs), machine__save_minutes="1e-9")
     with TrainingProcess(flags, launcher=TORCHRUN) as run:
         run.wait_until((root / "checkpoints/last.ckpt").exists)
         os.kill(run.children()[0], signal.SIGKILL)
         status, said = run.ended()
     assert status != 0, said
-    assert 0 < last(root)["global_step"] < 24
+    assert 0 < last(root)["global_step"] < num_steps
 
     with TrainingProcess(["train", "--resume", str(root)], launcher=TORCHRUN) as run:
         status, said = run.ended()
     assert status == 0, said
-    assert last(root)["global_step"] == 3 * NUM_IMAGES // 8
+    assert last(root)["global_step"] == num_steps
     assert (root / "model.pt").is_file()
 
 
