@@ -9,7 +9,7 @@ import uvloop
 from tests.benchmarks.excess import Overload, Plan, measure
 from tests.live_server import LiveServer
 
-PLAN = Plan(num_images=64, seconds=4.0, capacity_seconds=3.0)
+PLAN = Plan(num_images=64, seconds=8.0, capacity_seconds=3.0)
 
 
 @pytest.fixture(scope="module")
