@@ -56,6 +56,8 @@ class Others:
     """
 
     def __init__(self, listeners: Sequence[socket.socket]) -> None:
+        for listener in listeners:
+            listener.setblocking(False)
         self._listeners = listeners
         self._had_some: set[socket.socket] = set()
 
