@@ -1,6 +1,9 @@
 """What the command lines of the service and of training have in common."""
 
 import argparse
+import shutil
+import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 EXIT_USAGE = 2
@@ -22,3 +25,11 @@ def help_of(line: str, examples: str) -> dict[str, Any]:
         "epilog": examples,
         "formatter_class": argparse.RawDescriptionHelpFormatter,
     }
+
+
+def python() -> str:
+    """The interpreter that runs, as a shell in this folder finds it: for commands that are to be typed."""
+    running = Path(sys.executable)
+    if shutil.which("python") == str(running):
+        return "python"
+    return str(running.relative_to(Path.cwd()) if running.is_relative_to(Path.cwd()) else running)

@@ -41,6 +41,19 @@ def listeners(host: str, port: int, num: int) -> Iterator[list[socket.socket]]:
         yield shared
 
 
+def listen(listener: socket.socket) -> None:
+    """Take connections.
+
+    Raises:
+        CannotListen: Another service has begun to listen there since the socket was bound.
+    """
+    try:
+        listener.listen()
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise _cannot(host, port, error) from None
+
+
 def for_one_loop(listener: socket.socket) -> list[socket.socket]:
     """Copies of a socket: an event loop takes a connection off each of them in a turn."""
     # The copies of all processes are one to the kernel, and a process that was sent one would make it block.
@@ -92,5 +105,9 @@ def _bound(host: str, port: int, *, is_shared: bool) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise CannotListen(f"port {port} on {host} cannot be used: {error.strerror}") from None
+        raise _cannot(host, port, error) from None
     return listener
+
+
+def _cannot(host: str, port: int, error: OSError) -> CannotListen:
+    return CannotListen(f"port {port} on {host} cannot be used: {error.strerror}")

@@ -8,13 +8,18 @@ runs/<name>/config.yaml      the whole config
             model.pt         the exported checkpoint
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import math
+import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import yaml
 
+from service.command_line import python
 from service.whole_file import UNFINISHED, write_whole
 from training.config import Config
 from training.errors import DataError, TrainingError
@@ -66,10 +71,36 @@ class RunFolder:
     @property
     def resume_command(self) -> str:
         """What goes on with the run."""
-        return f"python -m training train --resume {self.root}"
+        return f"{python()} -m training train --resume {self.root}"
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep every other run out of the folder; also the end of its process lets go of it.
+
+        Raises:
+            TrainingError: A run is still in progress there.
+        """
+        folder = os.open(self.root, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # of file systems that cannot lock a folder
+                try:
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    problem = f"a run is still in progress in {self.root}"
+                    raise TrainingError(f"{problem}: wait for its end, or choose another --name") from None
+            yield
+        finally:
+            os.close(folder)
 
     def begin(self, config: Config) -> Path | None:
-        """Make the folder for a new run; an earlier one is renamed, not lost, and its new name returned."""
+        """Make the folder for a new run; an earlier one is renamed, not lost, and its new name returned.
+
+        Raises:
+            TrainingError: The earlier one is still in progress.
+        """
+        if self.root.is_dir():
+            with self.claimed():
+                pass
         earlier = None
         # Also what ended before it could be resumed: its best checkpoint would be taken for one of this run.
         left = [*self.checkpoints.glob("*.ckpt"), *self.tensorboard.glob("*")]

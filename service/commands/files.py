@@ -8,6 +8,7 @@ import sys
 from service import adoption, checkpoint
 from service.adoption.methods import lacks
 from service.app import create_app
+from service.command_line import python
 from service.commands.flags import settings_of, told_of
 from service.description import describe
 
@@ -56,7 +57,7 @@ def adopt(options: argparse.Namespace) -> int:
     )
     replaced = ", in the place of the file that was there" if is_replaced else ""
     print(f"{options.to} holds the model {metadata.name}{replaced}. Serve it:")
-    print(f"  vae-service serve --checkpoint {options.to}")
+    print(f"  {python()} -m service serve --checkpoint {options.to}")
     return 0
 
 

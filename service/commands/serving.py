@@ -25,7 +25,7 @@ from service.connection import connections
 from service.drain import EXIT_DEVICE_LOST, DrainingServer
 from service.engine.cores import available_cores
 from service.errors import CannotListen, ServiceError
-from service.listening import Others, for_one_loop, listeners
+from service.listening import Others, for_one_loop, listen, listeners
 from service.settings import Settings
 from service.workers import Workers
 
@@ -52,7 +52,7 @@ def serve(options: argparse.Namespace) -> int:
         if settings.metrics_port is not None:
             _listen_for_scrapes(service, settings.host, settings.metrics_port)
         server = _server(app, settings, Others(sockets[1:]), workers.send)
-        sockets[0].listen()  # before the address is said, so that nobody who reads it is turned away
+        listen(sockets[0])  # before the address is said, so that nobody who reads it is turned away
         say_hello(app, *sockets[0].getsockname()[:2])
         workers.start()
         server.run(sockets=for_one_loop(sockets[0]))

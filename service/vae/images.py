@@ -198,7 +198,9 @@ def _kind(content: bytes, media_type: str | None, param: str | None) -> str:
         raise BadImage(f"not an image of a kind that can be read ({', '.join(FORMATS)})", param=param)
     kind = str(found.lastgroup)
     if media_type is not None and kind != FORMATS[media_type]:
-        raise BadImage(f"sent as {media_type}, but it is {kind}", param=param)
+        media_types = {kind: media_type for media_type, kind in FORMATS.items()}
+        problem = f"sent as {media_type}, but it is {kind}: send it as {media_types[kind]}"
+        raise BadImage(problem, param=param)
     return kind
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.command_line import python
 from tests.training_run import TrainingProcess, assert_same_network, last, tiny_flags
 
 pytestmark = pytest.mark.slow
@@ -50,7 +51,7 @@ def test_a_signal_saves_the_run_says_how_to_go_on_and_is_the_exit_status(
         run.process.send_signal(number)
         status, said = run.ended()
     assert status == expected, said
-    assert f"go on with: python -m training train --resume {root}" in said.splitlines()[-1]
+    assert f"go on with: {python()} -m training train --resume {root}" in said.splitlines()[-1]
     assert "Traceback" not in said
     stopped_at = last(root)["global_step"]
     assert f"step {stopped_at}," in said
@@ -71,7 +72,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_earlier_one_and_says_how_to_
     assert error.startswith(f"error: {root}/checkpoints/epoch001-loss")
     assert error.endswith(
         "cannot be written: File too large; make room there, then go on from what was last saved with: "
-        f"python -m training train --resume {root}"
+        f"{python()} -m training train --resume {root}"
     )
     assert (root / "checkpoints/last.ckpt").read_bytes() == earlier
     assert {path.name for path in (root / "checkpoints").iterdir()} == names

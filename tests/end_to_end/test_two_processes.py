@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from service import checkpoint
+from service.command_line import python
 from tests.recorded_training import checksum
 from tests.training_run import TrainingProcess, last, tiny_flags
 from training.config import build_config
@@ -118,7 +119,7 @@ def test_a_schedulers_sigterm_stops_all_processes_after_the_same_step(tmp_path: 
         run.process.send_signal(signal.SIGTERM)
         status, said = run.ended()
     assert status != 0
-    assert said.count("go on with: python -m training train --resume") == 1, said
+    assert said.count(f"go on with: {python()} -m training train --resume") == 1, said
     assert f"step {last(root)['global_step']}, saved as" in said
 
 

@@ -13,6 +13,7 @@ import torch
 
 from service import checkpoint
 from service.__main__ import main
+from service.command_line import python
 from service.commands import files
 from service.commands.serving import EXIT_CONFIGURATION
 from service.errors import InvalidCheckpoint
@@ -284,7 +285,9 @@ def test_adopt_says_what_it_found_and_how_to_serve_it(
     flags = ["--image-shape", "1", "28", "28", "--pixel-range", "0", "1", "--crop", "20"]
     assert main(["adopt", str(source), "--to", str(target), *flags]) == 0
     said = capsys.readouterr().out
-    assert said.endswith(f"holds the model vae. Serve it:\n  vae-service serve --checkpoint {target}\n")
+    assert said.endswith(
+        f"holds the model vae. Serve it:\n  {python()} -m service serve --checkpoint {target}\n"
+    )
     assert main(["adopt", str(source), "--to", str(target), *flags]) == 0
     assert "the model vae, in the place of the file that was there." in capsys.readouterr().out
     metadata = checkpoint.load(target).metadata

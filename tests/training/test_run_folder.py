@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from training.config import Config, load_preset
-from training.errors import DataError
+from training.errors import DataError, TrainingError
 from training.run_folder import RunFolder
 
 
@@ -41,3 +41,17 @@ def test_what_ended_before_it_could_be_resumed_is_set_aside_too(tmp_path: Path, 
     assert (earlier / left).exists()
     assert not (folder.root / left).exists()
     assert folder.begin(load_preset("sprites")) is None
+
+
+def test_a_run_in_progress_is_left_alone(tmp_path: Path) -> None:
+    config = load_preset("sprites")
+    folder = RunFolder(tmp_path / "sprites")
+    folder.begin(config)
+    folder.checkpoints.mkdir()
+    folder.last.touch()
+    with folder.claimed():
+        for intrude in (lambda: folder.begin(config), lambda: folder.claimed().__enter__()):
+            with pytest.raises(TrainingError, match=r"a run is still in progress in .*sprites: wait"):
+                intrude()
+        assert folder.last.exists()
+    assert folder.begin(config) is not None

@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -58,21 +59,22 @@ def train(config: Config, *, runs: Path, resume: bool = False) -> Path | None:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     images = RunImages(splits, config=config)
     trainer = _trainer(config, images=images, folder=folder)
-    try:
-        with told_in_one_line(folder, config=config):
-            _prepare(folder, config=config, resume=resume)
-            _say_what_is_trained(config, splits=splits, resumed_from=folder.last if resume else None)
-            checkpoint = folder.last if resume else None
-            trainer.fit(VAETraining(config), datamodule=images, ckpt_path=checkpoint, weights_only=True)
-    except RunStopped:
-        if trainer.is_global_zero:
-            raise
-    if not trainer.is_global_zero:
-        return None
-    with told_how_to_export(folder):
-        exported = export_checkpoint(folder.best(), target=folder.exported, splits=splits)
-    _show_what_is_served(folder, seed=config.seed)
-    return exported
+    with ExitStack() as claims:
+        try:
+            with told_in_one_line(folder, config=config):
+                _prepare(folder, config=config, resume=resume, claims=claims)
+                _say_what_is_trained(config, splits=splits, resumed_from=folder.last if resume else None)
+                checkpoint = folder.last if resume else None
+                trainer.fit(VAETraining(config), datamodule=images, ckpt_path=checkpoint, weights_only=True)
+        except RunStopped:
+            if trainer.is_global_zero:
+                raise
+        if not trainer.is_global_zero:
+            return None
+        with told_how_to_export(folder):
+            exported = export_checkpoint(folder.best(), target=folder.exported, splits=splits)
+        _show_what_is_served(folder, seed=config.seed)
+        return exported
 
 
 def _show_what_is_served(folder: RunFolder, *, seed: int) -> None:
@@ -85,11 +87,13 @@ def _show_what_is_served(folder: RunFolder, *, seed: int) -> None:
 
 
 @rank_zero_only
-def _prepare(folder: RunFolder, *, config: Config, resume: bool) -> None:
+def _prepare(folder: RunFolder, *, config: Config, resume: bool, claims: ExitStack) -> None:
     if resume:
+        claims.enter_context(folder.claimed())
         folder.write_config(config)
         return
     earlier = folder.begin(config)
+    claims.enter_context(folder.claimed())
     if earlier is not None:
         logger.info("an earlier run is kept as %s", earlier)
 

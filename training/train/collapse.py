@@ -26,7 +26,8 @@ class CollapseWatch(lightning.Callback):
     """Logs `val/active_units` after each validation, and warns once where a tenth of them or fewer is left.
 
     A unit is active where its posterior mean varies over the images by more than 0.01 (Burda, Grosse &
-    Salakhutdinov 2016, arXiv 1509.00519, section 4.2). While the KL weight still rises nothing is said.
+    Salakhutdinov 2016, arXiv 1509.00519, section 4.2). While the KL weight or the learning rate still rises
+    nothing is said.
     """
 
     def __init__(self) -> None:
@@ -63,8 +64,9 @@ class CollapseWatch(lightning.Callback):
         active = num_active(sums)
         pl_module.log("val/active_units", float(active), sync_dist=True)
         config = pl_module.config
-        is_final = trainer.current_epoch >= config.loss.kl_warmup_epochs
-        if self._has_warned or not is_final or active > FEW * config.model.latent_dim:
+        is_rising = trainer.current_epoch < config.loss.kl_warmup_epochs
+        is_rising = is_rising or trainer.global_step < config.optimizer.warmup_steps
+        if self._has_warned or is_rising or active > FEW * config.model.latent_dim:
             return
         self._has_warned = True
         if trainer.is_global_zero:
