@@ -30,12 +30,19 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class _File:
-    """What is known of a checkpoint file: as it was when last seen, tried and loaded, and what it says."""
+    """What is known of a checkpoint file.
+
+    Attributes:
+        seen, tried, loaded: As it was then.
+        metadata: What it says.
+        num_missed: In how many looks in a row it was not there.
+    """
 
     seen: Signature | None = None
     tried: Signature | None = None
     loaded: Signature | None = None
     metadata: Metadata | None = None
+    num_missed: int = 0
 
 
 class Reloader:
@@ -92,6 +99,7 @@ class Reloader:
         """Look at the files once; where asked, also take those that were just written or once refused."""
         for path in self._changed(is_asked=is_asked):
             self._reload(path, put)
+        self._say_what_is_gone()
 
     def close(self) -> None:
         """Look no more."""
@@ -148,6 +156,13 @@ class Reloader:
         engine = self._build(path)
         self._metrics.model_loaded(time.perf_counter() - started)
         return engine
+
+    def _say_what_is_gone(self) -> None:
+        """After two looks: in the second, a file of another name may have taken its place."""
+        for path, file in self._files.items():
+            file.num_missed = file.num_missed + 1 if file.metadata and not path.exists() else 0
+            if file.num_missed == 2:
+                log.warning("%s is gone; the model is served until the service is started again", path)
 
     def _follow(self, path: Path, name: str) -> None:
         """Where the file of a model has another name now, take what was known of it over."""

@@ -109,6 +109,21 @@ def test_a_bad_file_is_refused_once_and_taken_when_it_is_mended(
     assert (rig.look(), rig.look()) == ([], [version])
 
 
+def test_of_a_file_that_is_gone_it_is_said_once_that_its_model_is_still_served(
+    rig: Rig, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = file.read_bytes()
+    file.unlink()
+    rig.look()
+    file.write_bytes(content)  # it was only replaced
+    rig.look()
+    assert "is gone" not in caplog.text
+    file.unlink()
+    for _ in range(4):
+        rig.look()
+    assert caplog.text.count(f"{file} is gone; the model is served until the service is started again") == 1
+
+
 def test_a_refused_file_is_tried_again_when_asked(rig: Rig, file: Path) -> None:
     truncate(file)
     rig.look(is_asked=True)
