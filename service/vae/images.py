@@ -194,6 +194,8 @@ def encode_lossy(image: UInt8Array, kind: str) -> bytes:
 def _kind(content: bytes, media_type: str | None, param: str | None) -> str:
     """The format that a file's first bytes say, which must be what the caller said."""
     found = SIGNATURE.match(content)
+    if not content:
+        raise BadImage("the file is empty", param=param)
     if found is None:
         raise BadImage(f"not an image of a kind that can be read ({', '.join(FORMATS)})", param=param)
     kind = str(found.lastgroup)
