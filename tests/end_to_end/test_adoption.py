@@ -48,7 +48,7 @@ def adopting_server(request: pytest.FixtureRequest, foreign_file: Path) -> Itera
     """A server of the adopted file, in the arithmetic that the expected values are computed in."""
     target = foreign_file.with_name("model.pt")
     assert (
-        f"vae-service serve --checkpoint {target}"
+        f"-m service serve --checkpoint {target}"
         in run("adopt", str(foreign_file), "--to", str(target)).stdout
     )
     device = str(request.config.getoption("--device"))
