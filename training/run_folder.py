@@ -82,12 +82,13 @@ class RunFolder:
         """
         folder = os.open(self.root, os.O_RDONLY)
         try:
-            with contextlib.suppress(OSError):  # of file systems that cannot lock a folder
-                try:
-                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    problem = f"a run is still in progress in {self.root}"
-                    raise TrainingError(f"{problem}: wait for its end, or choose another --name") from None
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                problem = f"a run is still in progress in {self.root}"
+                raise TrainingError(f"{problem}: wait for its end, or choose another --name") from None
+            except OSError:  # of a file system that cannot lock a folder
+                pass
             yield
         finally:
             os.close(folder)

@@ -12,6 +12,7 @@ import pytest
 
 from service.description import describe
 from tests import tiny_vae
+from tests.benchmarks.vitals import vitals
 from tests.live_server import LiveServer
 from tests.scrape import samples
 
@@ -55,15 +56,6 @@ def stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def num_sockets(pid: int) -> int:
-    """That a process holds open, listening ones among them."""
-    num = 0
-    for file in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed since
-            num += str(file.readlink()).startswith("socket:")
-    return num
-
-
 @contextlib.contextmanager
 def connections(live: LiveServer, num: int) -> Iterator[list[socket.socket]]:
     """Opened at the same moment, or nearly."""
@@ -84,7 +76,7 @@ def sample(live: LiveServer) -> bytes:
 
 def value_of(live: LiveServer, name: str) -> float | None:
     """A metric; None where a worker did not tell its own in time."""
-    answer = httpx.get(f"{live.url}/metrics", timeout=WAIT_SECONDS)
+    answer = httpx.get(f"{live.url}/metrics")
     return samples(answer.text).get(name) if answer.status_code == 200 else None
 
 
@@ -99,12 +91,12 @@ def test_both_answer_the_same_and_either_counts_for_both(live: LiveServer) -> No
         lambda: value_of(live, 'vae_requests_total{code="200",operation="sample"}') == 6, WAIT_SECONDS
     )
     for _ in range(8):  # whichever is asked
-        found = samples(httpx.get(f"{live.url}/metrics", timeout=WAIT_SECONDS).text)
+        found = samples(httpx.get(f"{live.url}/metrics").text)
         assert found['vae_requests_total{code="200",operation="sample"}'] == 6
         assert found['vae_request_duration_seconds_bucket{le="+Inf",operation="sample"}'] == 6
         assert found["vae_ready"] == 1
         assert [value for name, value in found.items() if name.startswith("vae_model_info")] == [1]
-    answer = httpx.get(f"{live.url}/metrics", headers={"Accept": OPENMETRICS}, timeout=WAIT_SECONDS)
+    answer = httpx.get(f"{live.url}/metrics", headers={"Accept": OPENMETRICS})
     assert "# {request_id=" in answer.text
     assert answer.text.endswith("# EOF\n")
 
@@ -113,10 +105,10 @@ def test_connections_of_one_moment_are_divided(live: LiveServer) -> None:
     pids = (live.pid, other(live))
     with stopped(live.pid):  # until the other is there for certain
         sample(live)
-    before = [num_sockets(pid) for pid in pids]
+    before = [vitals(pid).num_descriptors for pid in pids]
 
     def nums() -> list[int]:
-        return [num_sockets(pid) - num for pid, num in zip(pids, before, strict=True)]
+        return [vitals(pid).num_descriptors - num for pid, num in zip(pids, before, strict=True)]
 
     with connections(live, 64):
         live.wait_until(lambda: sum(nums()) >= 64, WAIT_SECONDS)

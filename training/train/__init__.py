@@ -88,12 +88,10 @@ def _show_what_is_served(folder: RunFolder, *, seed: int) -> None:
 
 @rank_zero_only
 def _prepare(folder: RunFolder, *, config: Config, resume: bool, claims: ExitStack) -> None:
-    if resume:
-        claims.enter_context(folder.claimed())
-        folder.write_config(config)
-        return
-    earlier = folder.begin(config)
+    earlier = None if resume else folder.begin(config)
     claims.enter_context(folder.claimed())
+    if resume:
+        folder.write_config(config)
     if earlier is not None:
         logger.info("an earlier run is kept as %s", earlier)
 

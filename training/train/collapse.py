@@ -64,8 +64,10 @@ class CollapseWatch(lightning.Callback):
         active = num_active(sums)
         pl_module.log("val/active_units", float(active), sync_dist=True)
         config = pl_module.config
-        is_rising = trainer.current_epoch < config.loss.kl_warmup_epochs
-        is_rising = is_rising or trainer.global_step < config.optimizer.warmup_steps
+        is_rising = (
+            trainer.current_epoch < config.loss.kl_warmup_epochs
+            or trainer.global_step < config.optimizer.warmup_steps
+        )
         if self._has_warned or is_rising or active > FEW * config.model.latent_dim:
             return
         self._has_warned = True
